@@ -1,0 +1,3 @@
+//! Makes large bundles from a seed, for the benchmarks.
+
+fn main() {}

@@ -1,0 +1,33 @@
+//! The bundle: the one compressed file that travels from `linkerd-collect` to `linkerd-analyze`.
+//!
+//! A bundle is a tree of *entries* (logs, lists of Kubernetes objects, metric scrapes,
+//! certificate chains) below one top folder, closed by a [`Manifest`] that says who captured
+//! what and when, and how every planned item ended (the *ledger*). `docs/format.md` describes
+//! the format so that another program can be written from it.
+//!
+//! - [`layout`] is the map between entry paths and what they hold, [`resources`] the table of
+//!   Kubernetes kinds that have a place of their own in it;
+//! - [`BundleWriter`] streams entries into a tar.gz or a zip;
+//! - [`Bundle`] reads either of them, and any foreign tar, tar.gz, zip, folder or single file,
+//!   in place and without trust.
+//!
+//! Synchronous, with no network and no clock: times are given by the caller.
+
+pub mod layout;
+mod limits;
+mod manifest;
+mod path;
+mod read;
+pub mod resources;
+mod source;
+mod write;
+
+pub use limits::Limits;
+pub use manifest::{EntryRecord, FormatVersion, LedgerRow, Manifest, Outcome};
+pub use path::{EntryPath, PathError};
+pub use read::{
+    Block, Bundle, EntryInfo, Form, Interest, OpenError, Problem, ProblemKind, Scratch, Task,
+    Visitor,
+};
+pub use source::SourceKind;
+pub use write::{BundleWriter, Container, Finished, WriteError, WriterOptions};

@@ -1,0 +1,287 @@
+//! Reads a bundle in place: no unpacking to disk, no trust in what it says of itself.
+//!
+//! [`Bundle::open`] recognizes the form by content. [`Bundle::plan`] cuts the reading into
+//! [`Task`]s that share nothing, so that a caller may run them on as many threads as it likes,
+//! each with a [`Scratch`] of its own; what they find reaches a [`Visitor`]. Forms without an
+//! index (a foreign tar.gz, a bundle whose writer was killed) are a single task that is read
+//! front to back.
+
+mod folder;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::layout::EntryKind;
+use crate::{EntryPath, Limits, Manifest};
+
+/// A bundle, opened. Shared freely between threads.
+#[derive(Debug)]
+pub struct Bundle {
+    path: PathBuf,
+    limits: Limits,
+    inner: Inner,
+}
+
+#[derive(Debug)]
+enum Inner {
+    Folder(folder::Folder),
+}
+
+/// The form in which a bundle was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// Our tar.gz with a sound index: blocks are read in any order.
+    IndexedTarGz,
+    /// A tar.gz without an index, read front to back.
+    TarGz,
+    /// A plain tar.
+    Tar,
+    /// Our zip: blocks are read in any order.
+    BlockZip,
+    /// A zip made by another program: entries are read in any order.
+    Zip,
+    /// A folder.
+    Folder,
+    /// One file that is no archive: a log, a scrape, YAML or JSON of objects.
+    SingleFile,
+}
+
+/// One entry as the container lists it.
+#[derive(Debug, Clone)]
+pub struct EntryInfo {
+    /// Where it is, below the bundle's top folder.
+    pub path: EntryPath,
+    /// What it holds, told by its path.
+    pub kind: EntryKind,
+    /// Its unpacked size as declared; `None` where the form only knows at the end.
+    pub bytes: Option<u64>,
+}
+
+impl EntryInfo {
+    pub(crate) fn new(path: EntryPath, bytes: Option<u64>) -> Arc<Self> {
+        let kind = EntryKind::of(&path);
+        Arc::new(Self { path, kind, bytes })
+    }
+}
+
+/// How a visitor wants an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Interest {
+    /// Not at all: its bytes are not even decoded where the form allows.
+    Skip,
+    /// As blocks of whole lines, in any order, on any thread.
+    Blocks,
+    /// As one piece, if it is within [`Limits::max_whole_bytes`].
+    Whole,
+}
+
+/// A run of whole lines of one entry.
+#[derive(Debug, Clone, Copy)]
+pub struct Block<'a> {
+    /// The lines. Ends after a newline, but for the last block of an entry, and for a line
+    /// longer than [`Limits::max_line_bytes`], which is cut.
+    pub bytes: &'a [u8],
+    /// Where the block starts in the unpacked entry.
+    pub offset: u64,
+    /// The number of the first line, from 1.
+    pub first_line: u64,
+    /// Whether the block starts within a line that was cut.
+    pub starts_mid_line: bool,
+    /// Whether nothing of the entry follows.
+    pub is_last: bool,
+}
+
+/// Takes what tasks find. Called from any thread, in any order between entries.
+pub trait Visitor: Sync {
+    /// How the entry is wanted. Asked at least once for every entry; the answer must not change.
+    fn interest(&self, entry: &EntryInfo) -> Interest;
+    /// Takes one block of an entry that was wanted as [`Interest::Blocks`]. The blocks of one
+    /// entry may come on several threads at once, in any order. An empty entry gives one empty
+    /// block.
+    fn block(&self, entry: &Arc<EntryInfo>, block: Block<'_>);
+    /// Takes an entry that was wanted as [`Interest::Whole`].
+    fn whole(&self, entry: &Arc<EntryInfo>, bytes: Vec<u8>);
+    /// Takes note of something that could not be read. Reading goes on.
+    fn problem(&self, problem: Problem);
+}
+
+/// Something in a bundle that could not be read as it should.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Problem {
+    /// The entry's path as the container spells it (escaped where it is not UTF-8); `None` when
+    /// the container itself is at fault.
+    pub path: Option<String>,
+    /// What kind of trouble it is.
+    pub kind: ProblemKind,
+    /// In words: a lowercase fragment without a full stop.
+    pub detail: String,
+}
+
+/// What kind of trouble a [`Problem`] is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ProblemKind {
+    /// The path could lead outside, or cannot be stored everywhere.
+    PathRefused,
+    /// A link, a device, a socket: nothing that a bundle holds.
+    TypeRefused,
+    /// A cap of [`Limits`] was met.
+    OverLimit,
+    /// The file ends in the middle.
+    CutShort,
+    /// Bytes that do not decode, a wrong checksum, a size that lies.
+    Damaged,
+    /// The index is missing or unsound, so the bundle was read front to back.
+    IndexUnsound,
+    /// The manifest is missing, unreadable or of a newer format.
+    ManifestUnsound,
+    /// Two entries with one path; the first counts.
+    Duplicate,
+    /// The host said no: a permission, an I/O error.
+    Io,
+}
+
+/// Why a path could not be opened as a bundle at all.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The host could not open it.
+    #[error("cannot open `{path}`")]
+    Io {
+        /// What was to be opened.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file has no bytes.
+    #[error("`{path}` is empty")]
+    Empty {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Content of a form that is no bundle; the text says what to do instead.
+    #[error("`{path}` is {what}")]
+    WrongForm {
+        /// The file.
+        path: PathBuf,
+        /// What it is, and what to do instead.
+        what: String,
+    },
+    /// The manifest says a format that this program does not know.
+    #[error("`{path}` is in bundle format {found}; this program reads up to {known}")]
+    TooNew {
+        /// The file.
+        path: PathBuf,
+        /// The manifest's format.
+        found: u32,
+        /// The newest format known here.
+        known: u32,
+    },
+}
+
+/// A part of the reading that shares nothing with the others.
+#[derive(Debug)]
+pub struct Task {
+    /// Packed bytes to read, for running the largest first.
+    pub weight: u64,
+    /// Whether this is a whole container read front to back on one thread; a visitor may then
+    /// want to hand its blocks to other threads.
+    pub is_stream: bool,
+    work: Work,
+}
+
+#[derive(Debug)]
+enum Work {
+    File(Arc<EntryInfo>, PathBuf),
+}
+
+/// Buffers and decoder state that one thread reuses from task to task.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    buffer: Vec<u8>,
+}
+
+impl Bundle {
+    /// Opens a file or folder, recognizing its form by content.
+    ///
+    /// # Errors
+    /// [`OpenError`] when it cannot be read as a bundle at all. What is wrong inside is a
+    /// [`Problem`], told when the tasks run.
+    pub fn open(path: &Path, limits: Limits) -> Result<Self, OpenError> {
+        let io = |source| OpenError::Io {
+            path: path.to_owned(),
+            source,
+        };
+        let metadata = std::fs::metadata(path).map_err(io)?;
+        let inner = if metadata.is_dir() {
+            Inner::Folder(folder::Folder::open(path, &limits).map_err(io)?)
+        } else {
+            return Err(OpenError::WrongForm {
+                path: path.to_owned(),
+                what: "no folder".into(),
+            });
+        };
+        Ok(Self {
+            path: path.to_owned(),
+            limits,
+            inner,
+        })
+    }
+
+    /// Where the bundle is on this host.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The form in which it was found.
+    pub fn form(&self) -> Form {
+        match self.inner {
+            Inner::Folder(_) => Form::Folder,
+        }
+    }
+
+    /// The name of the bundle: its top folder, or the file's name without its extension.
+    pub fn name(&self) -> String {
+        let name = self.path.file_name().unwrap_or(self.path.as_os_str());
+        name.to_string_lossy().into_owned()
+    }
+
+    /// The manifest, if there is a sound one. For a form without an index the whole container is
+    /// read once to find it, so a visitor that sees every entry anyway should take it there.
+    pub fn manifest(&self) -> Option<Manifest> {
+        serde_json::from_slice(&self.read("manifest.json").ok()?).ok()
+    }
+
+    /// The entries, ordered by path. Reads a form without an index through once, and remembers.
+    pub fn entries(&self) -> &[Arc<EntryInfo>] {
+        match &self.inner {
+            Inner::Folder(folder) => folder.entries(),
+        }
+    }
+
+    /// Reads one entry as one piece.
+    ///
+    /// # Errors
+    /// [`Problem`] when there is no such entry, it is too large or damaged.
+    pub fn read(&self, path: &str) -> Result<Vec<u8>, Problem> {
+        match &self.inner {
+            Inner::Folder(folder) => folder.read(path, &self.limits),
+        }
+    }
+
+    /// Cuts the reading of all entries into tasks. Entries that the visitor skips make none.
+    /// Problems that are known from the directory alone are told at once.
+    pub fn plan(&self, visitor: &dyn Visitor) -> Vec<Task> {
+        match &self.inner {
+            Inner::Folder(folder) => folder.plan(visitor),
+        }
+    }
+
+    /// Runs one task.
+    pub fn run(&self, task: &Task, scratch: &mut Scratch, visitor: &dyn Visitor) {
+        match &task.work {
+            Work::File(entry, file) => {
+                folder::run(entry, file, &self.limits, scratch, visitor);
+            }
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! `linkerd-collect`: captures what a Linkerd diagnosis needs into one bundle.
+
+fn main() {}

@@ -13,6 +13,7 @@
 //!
 //! Synchronous, with no network and no clock: times are given by the caller.
 
+mod index;
 pub mod layout;
 mod limits;
 mod manifest;
@@ -21,6 +22,7 @@ mod read;
 pub mod resources;
 mod source;
 mod write;
+mod zip_extra;
 
 pub use limits::Limits;
 pub use manifest::{EntryRecord, FormatVersion, LedgerRow, Manifest, Outcome};
@@ -31,3 +33,12 @@ pub use read::{
 };
 pub use source::SourceKind;
 pub use write::{BundleWriter, Container, Finished, WriteError, WriterOptions};
+
+/// Lower-case hexadecimal.
+fn hex(bytes: &[u8]) -> String {
+    let digit = |value: u8| char::from_digit(u32::from(value), 16).unwrap_or('0');
+    bytes
+        .iter()
+        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
+        .collect()
+}

@@ -1,11 +1,13 @@
 //! A bundle that somebody unpacked, or a recording.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{Block, EntryInfo, Interest, Problem, ProblemKind, Scratch, Task, Visitor, Work};
+use super::deliver::{Delivery, kind_of, problem_of, pump};
+use super::names::entry_path;
+use super::{EntryInfo, Interest, Problem, ProblemKind, Scratch, Task, Visitor, Work};
 use crate::{EntryPath, Limits};
 
 #[derive(Debug)]
@@ -25,6 +27,33 @@ impl Folder {
         folder.walk(root, limits)?;
         folder.entries.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(folder)
+    }
+
+    /// A folder of the one file at `path`.
+    pub(super) fn of_file(path: &Path, bytes: u64) -> Self {
+        let name = path
+            .file_name()
+            .unwrap_or(path.as_os_str())
+            .to_string_lossy();
+        // A name that no bundle could hold is no reason not to read the file.
+        let entry = EntryPath::parse(name.escape_debug().to_string());
+        let entry = entry
+            .or_else(|_| EntryPath::parse("file"))
+            .map(|p| EntryInfo::new(p, Some(bytes)));
+        Self {
+            root: path.to_owned(),
+            entries: entry.into_iter().collect(),
+            problems: Vec::new(),
+        }
+    }
+
+    /// Where an entry is on the host.
+    fn file_of(&self, entry: &EntryInfo) -> PathBuf {
+        if self.root.is_dir() {
+            self.root.join(entry.path.as_str())
+        } else {
+            self.root.clone()
+        }
     }
 
     fn walk(&mut self, folder: &Path, limits: &Limits) -> io::Result<()> {
@@ -57,11 +86,9 @@ impl Folder {
             let detail = format!("more than {} entries", limits.max_entries);
             self.problems.push(problem(ProblemKind::OverLimit, detail));
         } else {
-            match EntryPath::parse(shown.clone()) {
+            match entry_path(relative.as_os_str().as_encoded_bytes(), None, limits) {
                 Ok(path) => self.entries.push(EntryInfo::new(path, Some(bytes))),
-                Err(e) => self
-                    .problems
-                    .push(problem(ProblemKind::PathRefused, e.to_string())),
+                Err(problem) => self.problems.push(problem),
             }
         }
     }
@@ -80,7 +107,7 @@ impl Folder {
                 detail,
             });
         };
-        read_whole(&self.root.join(entry.path.as_str()), limits).map_err(|e| io_problem(entry, &e))
+        read_whole(&self.file_of(entry), limits).map_err(|e| io_problem(entry, &e))
     }
 
     pub(super) fn plan(&self, visitor: &dyn Visitor) -> Vec<Task> {
@@ -95,23 +122,33 @@ impl Folder {
             .map(|entry| Task {
                 weight: entry.bytes.unwrap_or_default(),
                 is_stream: false,
-                work: Work::File(Arc::clone(entry), self.root.join(entry.path.as_str())),
+                work: Work::File(Arc::clone(entry), self.file_of(entry)),
             })
             .collect()
     }
 }
 
 fn io_problem(entry: &EntryInfo, error: &io::Error) -> Problem {
-    Problem {
-        path: Some(entry.path.to_string()),
-        kind: ProblemKind::Io,
-        detail: error.to_string(),
-    }
+    problem_of(entry, kind_of(error), error.to_string())
+}
+
+/// Opens a file of the folder; one packed with gzip is unpacked as it is read.
+fn open(file: &Path) -> io::Result<Box<dyn Read>> {
+    let mut file = File::open(file)?;
+    let mut magic = Vec::new();
+    file.by_ref().take(2).read_to_end(&mut magic)?;
+    let is_packed = magic == [0x1f, 0x8b];
+    let whole = BufReader::new(io::Cursor::new(magic).chain(file));
+    Ok(if is_packed {
+        Box::new(flate2::bufread::MultiGzDecoder::new(whole))
+    } else {
+        Box::new(whole)
+    })
 }
 
 fn read_whole(file: &Path, limits: &Limits) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    File::open(file)?
+    open(file)?
         .take(limits.max_whole_bytes + 1)
         .read_to_end(&mut bytes)?;
     if bytes.len() as u64 > limits.max_whole_bytes {
@@ -123,27 +160,22 @@ fn read_whole(file: &Path, limits: &Limits) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// Reads one file front to back.
 pub(super) fn run(
     entry: &Arc<EntryInfo>,
     file: &Path,
     limits: &Limits,
-    _scratch: &mut Scratch,
+    scratch: &mut Scratch,
     visitor: &dyn Visitor,
 ) {
-    let outcome = read_whole(file, limits);
-    match (outcome, visitor.interest(entry)) {
-        (Err(e), _) => visitor.problem(io_problem(entry, &e)),
-        (Ok(bytes), Interest::Whole) => visitor.whole(entry, bytes),
-        (Ok(bytes), Interest::Blocks) => {
-            let block = Block {
-                bytes: &bytes,
-                offset: 0,
-                first_line: 1,
-                starts_mid_line: false,
-                is_last: true,
-            };
-            visitor.block(entry, block);
+    match open(file) {
+        Ok(mut source) => {
+            pump(
+                &mut source,
+                &mut scratch.plain,
+                Delivery::new(entry, limits, visitor),
+            );
         }
-        (Ok(_), Interest::Skip) => {}
+        Err(e) => visitor.problem(io_problem(entry, &e)),
     }
 }

@@ -6,13 +6,32 @@
 //! index (a foreign tar.gz, a bundle whose writer was killed) are a single task that is read
 //! front to back.
 
+mod deliver;
+mod detect;
 mod folder;
+mod indexed;
+mod names;
+mod one;
+mod pread;
+mod stream;
+mod zip;
+mod zip_walk;
 
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use detect::{Content, detect, is_tar};
+use folder::Folder;
+use indexed::Indexed;
+use stream::Stream;
+
 use crate::layout::EntryKind;
 use crate::{EntryPath, Limits, Manifest};
+
+/// How many bytes of a file are looked at to tell what it is.
+const HEAD_BYTES: u64 = 4096;
 
 /// A bundle, opened. Shared freely between threads.
 #[derive(Debug)]
@@ -24,7 +43,15 @@ pub struct Bundle {
 
 #[derive(Debug)]
 enum Inner {
-    Folder(folder::Folder),
+    Folder(Folder),
+    /// A file that is no archive, packed with gzip or not: a folder of one entry.
+    Single(Folder),
+    Indexed(Box<Indexed>),
+    Stream {
+        stream: Stream,
+        is_packed: bool,
+    },
+    Zip(zip::Zip, Vec<Arc<EntryInfo>>),
 }
 
 /// The form in which a bundle was found.
@@ -71,6 +98,8 @@ pub enum Interest {
     Skip,
     /// As blocks of whole lines, in any order, on any thread.
     Blocks,
+    /// As blocks of whole lines, one after the other in their order, on one thread.
+    Ordered,
     /// As one piece, if it is within [`Limits::max_whole_bytes`].
     Whole,
 }
@@ -91,11 +120,25 @@ pub struct Block<'a> {
     pub is_last: bool,
 }
 
+impl Block<'_> {
+    /// The only block of an empty entry.
+    const fn empty() -> Self {
+        Self {
+            bytes: &[],
+            offset: 0,
+            first_line: 1,
+            starts_mid_line: false,
+            is_last: true,
+        }
+    }
+}
+
 /// Takes what tasks find. Called from any thread, in any order between entries.
 pub trait Visitor: Sync {
     /// How the entry is wanted. Asked at least once for every entry; the answer must not change.
     fn interest(&self, entry: &EntryInfo) -> Interest;
-    /// Takes one block of an entry that was wanted as [`Interest::Blocks`]. The blocks of one
+    /// Takes one block of an entry that was wanted as [`Interest::Blocks`] or
+    /// [`Interest::Ordered`]. Wanted as the former, the blocks of one
     /// entry may come on several threads at once, in any order. An empty entry gives one empty
     /// block.
     fn block(&self, entry: &Arc<EntryInfo>, block: Block<'_>);
@@ -115,6 +158,17 @@ pub struct Problem {
     pub kind: ProblemKind,
     /// In words: a lowercase fragment without a full stop.
     pub detail: String,
+}
+
+impl Problem {
+    fn no_such_entry(path: &str) -> Self {
+        let detail = "no such entry in the bundle".to_owned();
+        Self {
+            path: Some(path.to_owned()),
+            kind: ProblemKind::Io,
+            detail,
+        }
+    }
 }
 
 /// What kind of trouble a [`Problem`] is.
@@ -192,12 +246,17 @@ pub struct Task {
 #[derive(Debug)]
 enum Work {
     File(Arc<EntryInfo>, PathBuf),
+    Indexed(indexed::Part),
+    Stream,
+    Zip(zip::Part),
 }
 
 /// Buffers and decoder state that one thread reuses from task to task.
 #[derive(Debug, Default)]
 pub struct Scratch {
-    buffer: Vec<u8>,
+    packed: Vec<u8>,
+    plain: Vec<u8>,
+    inflate: Option<flate2::Decompress>,
 }
 
 impl Bundle {
@@ -207,18 +266,15 @@ impl Bundle {
     /// [`OpenError`] when it cannot be read as a bundle at all. What is wrong inside is a
     /// [`Problem`], told when the tasks run.
     pub fn open(path: &Path, limits: Limits) -> Result<Self, OpenError> {
-        let io = |source| OpenError::Io {
+        let failed = |source| OpenError::Io {
             path: path.to_owned(),
             source,
         };
-        let metadata = std::fs::metadata(path).map_err(io)?;
+        let metadata = std::fs::metadata(path).map_err(failed)?;
         let inner = if metadata.is_dir() {
-            Inner::Folder(folder::Folder::open(path, &limits).map_err(io)?)
+            Inner::Folder(Folder::open(path, &limits).map_err(failed)?)
         } else {
-            return Err(OpenError::WrongForm {
-                path: path.to_owned(),
-                what: "no folder".into(),
-            });
+            open_file(path, metadata.len(), &limits)?
         };
         Ok(Self {
             path: path.to_owned(),
@@ -234,27 +290,51 @@ impl Bundle {
 
     /// The form in which it was found.
     pub fn form(&self) -> Form {
-        match self.inner {
+        match &self.inner {
             Inner::Folder(_) => Form::Folder,
+            Inner::Single(_) => Form::SingleFile,
+            Inner::Indexed(_) => Form::IndexedTarGz,
+            Inner::Stream {
+                is_packed: true, ..
+            } => Form::TarGz,
+            Inner::Stream { .. } => Form::Tar,
+            Inner::Zip(zip, _) if zip.has_blocks() => Form::BlockZip,
+            Inner::Zip(..) => Form::Zip,
         }
     }
 
-    /// The name of the bundle: its top folder, or the file's name without its extension.
+    /// The name of the bundle: that of the file or folder, without the extension of an archive.
     pub fn name(&self) -> String {
-        let name = self.path.file_name().unwrap_or(self.path.as_os_str());
-        name.to_string_lossy().into_owned()
+        let name = self
+            .path
+            .canonicalize()
+            .unwrap_or_else(|_| self.path.clone());
+        let name = name
+            .file_name()
+            .unwrap_or(self.path.as_os_str())
+            .to_string_lossy();
+        let archive = [".tar.gz", ".tgz", ".tar", ".zip", ".partial"];
+        let bare = archive.iter().fold(name.as_ref(), |name, ext| {
+            name.strip_suffix(ext).unwrap_or(name)
+        });
+        bare.to_owned()
     }
 
-    /// The manifest, if there is a sound one. For a form without an index the whole container is
-    /// read once to find it, so a visitor that sees every entry anyway should take it there.
+    /// The manifest, if there is a sound one of a format that is known here. A form without an
+    /// index is read through once to find it, so a visitor that sees every entry anyway should
+    /// take it there.
     pub fn manifest(&self) -> Option<Manifest> {
-        serde_json::from_slice(&self.read("manifest.json").ok()?).ok()
+        let manifest: Manifest = serde_json::from_slice(&self.read("manifest.json").ok()?).ok()?;
+        manifest.format.is_readable().then_some(manifest)
     }
 
-    /// The entries, ordered by path. Reads a form without an index through once, and remembers.
+    /// The entries. Reads a form without an index through once, and remembers.
     pub fn entries(&self) -> &[Arc<EntryInfo>] {
         match &self.inner {
-            Inner::Folder(folder) => folder.entries(),
+            Inner::Folder(folder) | Inner::Single(folder) => folder.entries(),
+            Inner::Indexed(indexed) => indexed.infos(),
+            Inner::Stream { stream, .. } => stream.entries(&self.limits),
+            Inner::Zip(_, infos) => infos,
         }
     }
 
@@ -264,7 +344,10 @@ impl Bundle {
     /// [`Problem`] when there is no such entry, it is too large or damaged.
     pub fn read(&self, path: &str) -> Result<Vec<u8>, Problem> {
         match &self.inner {
-            Inner::Folder(folder) => folder.read(path, &self.limits),
+            Inner::Folder(folder) | Inner::Single(folder) => folder.read(path, &self.limits),
+            Inner::Indexed(indexed) => indexed.read(path, &self.limits),
+            Inner::Stream { stream, .. } => stream.read(path, &self.limits),
+            Inner::Zip(zip, _) => zip.read(path, &self.limits),
         }
     }
 
@@ -272,16 +355,121 @@ impl Bundle {
     /// Problems that are known from the directory alone are told at once.
     pub fn plan(&self, visitor: &dyn Visitor) -> Vec<Task> {
         match &self.inner {
-            Inner::Folder(folder) => folder.plan(visitor),
+            Inner::Folder(folder) | Inner::Single(folder) => folder.plan(visitor),
+            Inner::Indexed(indexed) => indexed.plan(visitor),
+            Inner::Stream { stream, .. } => stream.plan(),
+            Inner::Zip(zip, _) => zip.plan(visitor),
         }
     }
 
-    /// Runs one task.
+    /// Runs one task of this bundle's plan.
     pub fn run(&self, task: &Task, scratch: &mut Scratch, visitor: &dyn Visitor) {
-        match &task.work {
-            Work::File(entry, file) => {
-                folder::run(entry, file, &self.limits, scratch, visitor);
+        let limits = &self.limits;
+        match (&task.work, &self.inner) {
+            (Work::File(entry, file), _) => folder::run(entry, file, limits, scratch, visitor),
+            (Work::Indexed(part), Inner::Indexed(indexed)) => {
+                indexed.run(part, limits, scratch, visitor);
             }
+            (Work::Stream, Inner::Stream { stream, .. }) => stream.run(limits, scratch, visitor),
+            (Work::Zip(part), Inner::Zip(zip, _)) => zip.run(part, limits, scratch, visitor),
+            // A task of another bundle: nothing of this one is meant.
+            _ => {}
         }
     }
+}
+
+fn open_file(path: &Path, size: u64, limits: &Limits) -> Result<Inner, OpenError> {
+    let failed = |source| OpenError::Io {
+        path: path.to_owned(),
+        source,
+    };
+    if size == 0 {
+        return Err(OpenError::Empty {
+            path: path.to_owned(),
+        });
+    }
+    let file = File::open(path).map_err(failed)?;
+    let head = head(&file, size).map_err(failed)?;
+    match detect(&head) {
+        Content::Gzip => open_gzip(path, file, size, limits),
+        Content::Tar => {
+            let stream = Stream::new(file, size, false, None);
+            Ok(Inner::Stream {
+                stream,
+                is_packed: false,
+            })
+        }
+        Content::Zip => {
+            let zip = zip::Zip::open(file, size, limits).map_err(failed)?;
+            let infos = zip.infos().map(Arc::clone).collect();
+            Ok(Inner::Zip(zip, infos))
+        }
+        Content::Text => Ok(Inner::Single(Folder::of_file(path, size))),
+        Content::Foreign(what) => Err(OpenError::WrongForm {
+            path: path.to_owned(),
+            what: what.to_owned(),
+        }),
+    }
+}
+
+/// Opens a tar.gz with or without our index, or a single file packed with gzip.
+fn open_gzip(path: &Path, file: File, size: u64, limits: &Limits) -> Result<Inner, OpenError> {
+    let notice = match Indexed::open(&file, size, limits) {
+        Ok(Ok(Some(indexed))) => return Ok(Inner::Indexed(Box::new(indexed))),
+        Ok(Ok(None)) => None,
+        Ok(Err(detail)) => {
+            let detail = format!("the index is not used: {detail}");
+            Some(Problem {
+                path: None,
+                kind: ProblemKind::IndexUnsound,
+                detail,
+            })
+        }
+        Err(OpenError::TooNew { found, known, .. }) => {
+            return Err(OpenError::TooNew {
+                path: path.to_owned(),
+                found,
+                known,
+            });
+        }
+        Err(other) => return Err(other),
+    };
+    let packed = io::BufReader::new(pread::Section::new(&file, 0, size));
+    let mut plain = Vec::new();
+    let decoded = flate2::bufread::MultiGzDecoder::new(packed)
+        .take(HEAD_BYTES)
+        .read_to_end(&mut plain);
+    if is_tar(&plain) {
+        let stream = Stream::new(file, size, true, notice);
+        return Ok(Inner::Stream {
+            stream,
+            is_packed: true,
+        });
+    }
+    match (decoded, detect(&plain)) {
+        (Err(e), _) if plain.is_empty() => Err(OpenError::WrongForm {
+            path: path.to_owned(),
+            what: format!("a gzip file that cannot be decoded: {e}"),
+        }),
+        (Ok(0), _) => Err(OpenError::Empty {
+            path: path.to_owned(),
+        }),
+        (_, Content::Foreign(what)) => {
+            let what = format!("gzip around {what}");
+            Err(OpenError::WrongForm {
+                path: path.to_owned(),
+                what,
+            })
+        }
+        _ => Ok(Inner::Single(Folder::of_file(path, size))),
+    }
+}
+
+/// The first bytes of a file.
+fn head(file: &File, size: u64) -> io::Result<Vec<u8>> {
+    let mut head = Vec::new();
+    pread::Section::new(file, 0, size)
+        .take(HEAD_BYTES)
+        .read_to_end(&mut head)?;
+    Ok(head)
 }

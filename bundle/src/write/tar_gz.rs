@@ -1,0 +1,199 @@
+//! The tar.gz container: one gzip member per block, the index as the last tar entry.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{self, Read, Write};
+
+use flate2::{Compression, GzBuilder};
+
+use super::blocks::{BLOCK_BYTES, Blocks};
+use super::pool::{Packed, Pool};
+use super::{AppendError, WriterOptions};
+use crate::EntryPath;
+use crate::index::{FOOTER_BYTES, INDEX_NAME, Index, IndexEntry, Member, Piece, footer};
+
+/// Deflate level of every block.
+const LEVEL: u32 = 6;
+const TAR_BLOCK: usize = 512;
+
+#[derive(Debug)]
+pub(super) struct TarGzWriter {
+    file: File,
+    pool: Pool,
+    options: WriterOptions,
+    /// The part of the tar stream that is not yet handed to the pool.
+    open: Vec<u8>,
+    tar_bytes: u64,
+    next_member: u32,
+    members: VecDeque<Member>,
+    written: u64,
+    entries: Vec<IndexEntry>,
+}
+
+impl TarGzWriter {
+    pub(super) fn new(file: File, options: WriterOptions) -> Self {
+        let pool = Pool::new(options.threads, compress);
+        let (members, entries, open) = (VecDeque::new(), Vec::new(), Vec::new());
+        let (tar_bytes, next_member, written) = (0, 0, 0);
+        Self {
+            file,
+            pool,
+            options,
+            open,
+            tar_bytes,
+            next_member,
+            members,
+            written,
+            entries,
+        }
+    }
+
+    pub(super) fn append(
+        &mut self,
+        path: &EntryPath,
+        blocks: &mut Blocks<'_>,
+    ) -> Result<(), AppendError> {
+        let fits = self.open.len() as u64 + blocks.total() <= BLOCK_BYTES as u64;
+        if !self.open.is_empty() && !fits {
+            self.cut()?;
+        }
+        let tar_offset = self.tar_bytes;
+        let header = header(&self.options, path.as_str(), blocks.total())?;
+        self.push(&header);
+        let mut pieces = Vec::new();
+        let mut filled = false;
+        while let Some(block) = blocks.next()? {
+            // A block that fills a member closes it, so that the next one starts its own.
+            if filled {
+                self.cut()?;
+            }
+            pieces.push(Piece {
+                member: self.next_member,
+                offset: self.open.len() as u64,
+                bytes: block.bytes.len() as u64,
+                first_line: block.first_line,
+                starts_mid_line: block.starts_mid_line,
+                times: block.times,
+            });
+            self.push(&block.bytes);
+            filled = true;
+        }
+        let padding = blocks.total().next_multiple_of(TAR_BLOCK as u64) - blocks.total();
+        self.push(&vec![0; usize::try_from(padding).unwrap_or_default()]);
+        if self.open.len() >= BLOCK_BYTES {
+            self.cut()?;
+        }
+        let bytes = blocks.total();
+        self.entries.push(IndexEntry {
+            path: path.clone(),
+            tar_offset,
+            bytes,
+            pieces,
+        });
+        Ok(())
+    }
+
+    /// Writes the index, tar's end, and the footer; gives the size of the file.
+    pub(super) fn finish(mut self) -> io::Result<u64> {
+        self.cut()?;
+        self.drain()?;
+        let index_offset = self.written;
+        let index = Index {
+            format: crate::FormatVersion::CURRENT,
+            members: std::mem::take(&mut self.members).into(),
+            entries: std::mem::take(&mut self.entries),
+        };
+        let json = index.to_json()?;
+        let head = header(&self.options, INDEX_NAME, json.len() as u64)?;
+        self.push(&head);
+        self.push(&json);
+        let padding = json.len().next_multiple_of(TAR_BLOCK) - json.len();
+        self.push(&vec![0; padding + 2 * TAR_BLOCK]);
+        self.cut()?;
+        self.drain()?;
+        let footer = footer(index_offset, crc32fast::hash(&json));
+        self.file.write_all(&footer)?;
+        self.file.sync_all()?;
+        Ok(self.written + FOOTER_BYTES as u64)
+    }
+
+    fn push(&mut self, bytes: &[u8]) {
+        self.open.extend_from_slice(bytes);
+        self.tar_bytes += bytes.len() as u64;
+    }
+
+    /// Ends the open member.
+    fn cut(&mut self) -> io::Result<()> {
+        if self.open.is_empty() {
+            return Ok(());
+        }
+        while self.pool.is_full() {
+            self.write_next()?;
+        }
+        let member = std::mem::replace(&mut self.open, Vec::with_capacity(BLOCK_BYTES));
+        self.pool.submit(member)?;
+        self.next_member += 1;
+        Ok(())
+    }
+
+    fn drain(&mut self) -> io::Result<()> {
+        while self.write_next()? {}
+        Ok(())
+    }
+
+    /// Writes the next finished member; false when none is in flight.
+    fn write_next(&mut self) -> io::Result<bool> {
+        let Some(packed) = self.pool.next().transpose()? else {
+            return Ok(false);
+        };
+        self.file.write_all(&packed.bytes)?;
+        let (offset, bytes) = (self.written, packed.bytes.len() as u64);
+        self.members.push_back(Member {
+            offset,
+            packed: bytes,
+            plain: packed.plain,
+            crc: packed.crc,
+        });
+        self.written += bytes;
+        Ok(true)
+    }
+}
+
+/// Makes one gzip member, without name and time.
+fn compress(block: &[u8]) -> io::Result<Packed> {
+    let out = Vec::with_capacity(block.len() / 6 + 64);
+    let mut encoder = GzBuilder::new()
+        .mtime(0)
+        .write(out, Compression::new(LEVEL));
+    encoder.write_all(block)?;
+    let crc = crc32fast::hash(block);
+    Ok(Packed {
+        bytes: encoder.finish()?,
+        plain: block.len() as u64,
+        crc,
+    })
+}
+
+/// The tar header of an entry, with pax records before it where the path needs them.
+fn header(options: &WriterOptions, path: &str, bytes: u64) -> io::Result<Vec<u8>> {
+    let mut header = tar::Header::new_ustar();
+    header.set_size(bytes);
+    header.set_mode(0o644);
+    header.set_mtime(u64::try_from(options.mtime.as_second()).unwrap_or_default());
+    header.set_entry_type(tar::EntryType::Regular);
+    // The builder chooses between ustar, and pax records for long or non-ASCII paths.
+    let mut builder = tar::Builder::new(Vec::new());
+    let full = format!("{}/{path}", options.name);
+    let plain = full.is_ascii() && header.set_path(&full).is_ok();
+    if !plain {
+        builder.append_pax_extensions([("path", full.as_bytes())])?;
+        let short: String = full.chars().filter(char::is_ascii).take(90).collect();
+        header.set_path(short)?;
+    }
+    header.set_cksum();
+    let mut out = builder.into_inner()?;
+    // `into_inner` ends the archive with two empty blocks, which do not belong here.
+    out.truncate(out.len().saturating_sub(2 * TAR_BLOCK));
+    header.as_bytes().as_slice().read_to_end(&mut out)?;
+    Ok(out)
+}

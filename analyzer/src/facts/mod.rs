@@ -2,19 +2,39 @@
 //!
 //! A fact is a row of a named table (`pods`, `services`, `certificates`, …). Rules read rows
 //! through CEL, where `row` is the row's fields. Each row knows what it is about and where it
-//! was read.
+//! was read. `docs/facts.md` lists every table and field.
 //!
 //! Two steps, so that the first runs on every core while the bundle is read:
-//! [`parse`] turns one entry into a [`Piece`]; [`derive`] joins all pieces into tables.
+//! [`parse`] turns one entry into [`Piece`]s; [`derive`] joins all pieces into tables.
 
-use std::collections::BTreeMap;
+mod certificates;
+mod cluster;
+mod containers;
+mod events;
+mod iptables;
+mod mesh;
+mod metrics;
+mod object;
+mod pods;
+mod policy;
+mod proxies;
+mod row;
+mod services;
+mod sources;
+mod webhooks;
+mod workloads;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use bundle::layout::EntryKind;
 use bundle::{EntryInfo, Manifest};
 use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::evidence::{Evidence, Subject};
+pub use object::Object;
+pub(crate) use sources::Sources;
 
 /// One row of a fact table.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,6 +57,13 @@ pub struct Facts {
     pub gaps: Vec<Gap>,
 }
 
+impl Facts {
+    /// The rows of a table; empty if there is no such table.
+    pub fn table(&self, name: &str) -> &[Fact] {
+        self.tables.get(name).map(Vec::as_slice).unwrap_or_default()
+    }
+}
+
 /// Something that could not be derived from an entry.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Gap {
@@ -48,7 +75,46 @@ pub struct Gap {
 
 /// What one entry holds, parsed.
 #[derive(Debug)]
-pub enum Piece {}
+pub enum Piece {
+    /// One Kubernetes object.
+    Object(Box<Object>),
+    /// One scrape of a `/metrics` endpoint.
+    Scrape(Box<metrics::Scrape>),
+    /// A certificate chain that a server presented.
+    Chain(Box<certificates::Presented>),
+    /// The log of an init container that has to do with iptables.
+    InitLog(Box<iptables::InitLog>),
+    /// What a proxy's admin port told.
+    ProxyState(Box<proxies::ProxyState>),
+    /// The API server's version.
+    ServerVersion(String),
+    /// Where a log ends.
+    LogEnd(Box<LogEnd>),
+    /// Something that could not be parsed.
+    Gap(Gap),
+}
+
+/// The end of one container's log.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LogEnd {
+    /// The log.
+    pub entry: String,
+    /// Number of its last line.
+    pub line: u64,
+    /// When the last line was written, if it says so.
+    pub time: Option<Timestamp>,
+    /// The last lines, without their kubelet timestamps, oldest first.
+    pub tail: Vec<String>,
+}
+
+/// What rules ask for beyond the derived tables.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Demand {
+    /// Kinds of objects that the table `objects` holds.
+    pub object_kinds: BTreeSet<String>,
+    /// Metric families that the table `metrics` holds.
+    pub metric_families: BTreeSet<String>,
+}
 
 /// What holds for the whole bundle.
 #[derive(Debug, Clone, Copy)]
@@ -57,19 +123,107 @@ pub struct Context<'a> {
     pub at: Timestamp,
     /// The manifest, if there is a sound one.
     pub manifest: Option<&'a Manifest>,
+    /// What rules ask for.
+    pub demand: &'a Demand,
 }
 
 /// Whether facts are derived from the whole of this entry.
-pub fn wants(_entry: &EntryInfo) -> bool {
-    false
+pub fn wants(entry: &EntryInfo) -> bool {
+    match &entry.kind {
+        EntryKind::Objects { .. }
+        | EntryKind::CustomObjects { .. }
+        | EntryKind::ClusterVersion
+        | EntryKind::ProxyMetrics { .. }
+        | EntryKind::ControllerMetrics { .. }
+        | EntryKind::ProxyIdentity { .. }
+        | EntryKind::ServerTls { .. }
+        | EntryKind::ProxyState { .. } => true,
+        EntryKind::PodLog { .. } => iptables::wants(entry),
+        EntryKind::Other => is_foreign_structure(entry.path.file_name()),
+        _ => false,
+    }
+}
+
+/// Whether a file of a foreign bundle may hold objects, metrics, certificates or events.
+fn is_foreign_structure(name: &str) -> bool {
+    let lower = name.to_ascii_lowercase();
+    [".json", ".yaml", ".yml", ".prom", ".metrics", ".pem", ".crt"].iter().any(|e| lower.ends_with(e))
+        || (lower.contains("event") && !lower.ends_with(".log"))
 }
 
 /// Parses one entry. Pure; runs on any thread.
-pub fn parse(_entry: &Arc<EntryInfo>, _bytes: Vec<u8>) -> Vec<Piece> {
-    Vec::new()
+pub fn parse(entry: &Arc<EntryInfo>, bytes: &[u8], demand: &Demand) -> Vec<Piece> {
+    match &entry.kind {
+        EntryKind::Objects { .. } | EntryKind::CustomObjects { .. } => object::parse(entry, bytes),
+        EntryKind::ClusterVersion => mesh::parse_version(entry, bytes),
+        EntryKind::ProxyMetrics { .. } | EntryKind::ControllerMetrics { .. } => {
+            metrics::parse(entry, bytes, demand)
+        }
+        EntryKind::ProxyIdentity { .. } | EntryKind::ServerTls { .. } => {
+            certificates::parse(entry, bytes)
+        }
+        EntryKind::ProxyState { .. } => proxies::parse(entry, bytes),
+        EntryKind::PodLog { .. } => iptables::parse(entry, bytes),
+        _ => parse_foreign(entry, bytes, demand),
+    }
+}
+
+/// Parses a file that is told by its content alone.
+fn parse_foreign(entry: &Arc<EntryInfo>, bytes: &[u8], demand: &Demand) -> Vec<Piece> {
+    let start = bytes.trim_ascii_start();
+    if start.starts_with(b"-----BEGIN") {
+        certificates::parse(entry, bytes)
+    } else if start.starts_with(b"# HELP") || start.starts_with(b"# TYPE") {
+        metrics::parse(entry, bytes, demand)
+    } else if events::is_table(start) {
+        events::parse_table(entry, bytes)
+    } else {
+        object::parse(entry, bytes)
+    }
 }
 
 /// Joins the pieces, in any order, into tables that do not depend on that order.
-pub fn derive(_pieces: Vec<Piece>, _context: Context<'_>) -> Facts {
-    Facts::default()
+pub fn derive(pieces: Vec<Piece>, context: Context<'_>) -> Facts {
+    let sources = Sources::new(pieces, context);
+    let mut facts = Facts { tables: BTreeMap::new(), gaps: sources.gaps.clone() };
+    let mut add = |name: &'static str, rows: Vec<Fact>| {
+        facts.tables.insert(name, rows);
+    };
+    add("mesh", mesh::derive(&sources));
+    add("pods", pods::derive(&sources));
+    add("containers", containers::derive(&sources));
+    add("workloads", workloads::derive(&sources));
+    add("services", services::derive(&sources));
+    add("nodes", cluster::nodes(&sources));
+    add("namespaces", cluster::namespaces(&sources));
+    add("apiservices", cluster::apiservices(&sources));
+    add("ledger", cluster::ledger(&sources));
+    add("objects", cluster::objects(&sources));
+    add("events", events::derive(&sources));
+    add("webhooks", webhooks::derive(&sources));
+    add("proxies", proxies::derive(&sources));
+    add("policy_problems", policy::derive(&sources));
+    add("iptables", iptables::derive(&sources));
+    for (name, rows) in metrics::derive(&sources) {
+        add(name, rows);
+    }
+    for (name, rows) in certificates::derive(&sources) {
+        add(name, rows);
+    }
+    facts
+}
+
+#[cfg(test)]
+pub(crate) mod testing {
+    //! What tests of the derivations need.
+
+    use std::sync::Arc;
+
+    use bundle::layout::EntryKind;
+    use bundle::{EntryInfo, EntryPath};
+
+    /// An entry at this path.
+    pub(crate) fn entry(path: &EntryPath) -> Arc<EntryInfo> {
+        Arc::new(EntryInfo { path: path.clone(), kind: EntryKind::of(path), bytes: None })
+    }
 }

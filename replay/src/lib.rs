@@ -1,0 +1,31 @@
+//! Serves a bundle as a read-only Kubernetes API on loopback.
+//!
+//! [`Store`] holds what the bundle says, [`serve`] answers requests from it. Lists, gets,
+//! watches and tables come from the recorded objects, logs from the recorded logs, and the
+//! ports of pods from the recorded scrapes. What the ledger says was refused when the bundle was
+//! made is refused again. Nothing can be written, and "now" is the capture time.
+
+mod access;
+mod admin;
+mod args;
+mod discovery;
+mod events;
+mod exit;
+mod forward;
+mod logs;
+mod names;
+mod objects;
+mod query;
+mod route;
+mod run;
+mod selector;
+mod server;
+mod status;
+mod store;
+mod table;
+
+pub use args::Args;
+pub use exit::ExitStatus;
+pub use run::run;
+pub use server::serve;
+pub use store::{OpenError, Store};

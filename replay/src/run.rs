@@ -1,0 +1,111 @@
+//! From arguments to a running server, and perhaps a command beside it.
+
+use std::ffi::OsString;
+use std::io::Write as _;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::process::ExitStatus as ProcessStatus;
+
+use anyhow::{Context as _, Result};
+use tokio::net::TcpListener;
+
+use crate::{Args, ExitStatus, Store, serve};
+
+/// Serves until interrupted, or until the command has ended.
+///
+/// # Errors
+/// When the bundle cannot be opened, the port is taken, or the command cannot be started.
+pub async fn run(args: Args) -> Result<ExitStatus> {
+    let store = Store::open(&args.bundle)?;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, args.port))
+        .await
+        .with_context(|| format!("cannot listen on port {}; try another --port", args.port))?;
+    let address = listener.local_addr()?;
+    let config = kubeconfig(address, store.name());
+    if let Some(file) = &args.kubeconfig {
+        std::fs::write(file, &config)
+            .with_context(|| format!("cannot write `{}`", file.display()))?;
+    }
+    let server = tokio::spawn(serve(store, listener));
+    let status = if args.command.is_empty() {
+        announce(address, args.kubeconfig.as_deref())?;
+        tokio::signal::ctrl_c().await?;
+        ExitStatus::Served
+    } else {
+        ExitStatus::Command(command(&args.command, &config).await?)
+    };
+    server.abort();
+    Ok(status)
+}
+
+fn announce(address: SocketAddr, kubeconfig: Option<&Path>) -> Result<()> {
+    let mut out = anstream::stdout().lock();
+    writeln!(out, "serving on http://{address} until Ctrl-C")?;
+    match kubeconfig {
+        Some(file) => writeln!(out, "export KUBECONFIG={}", file.display())?,
+        None => writeln!(
+            out,
+            "kubectl --server=http://{address} get pods --all-namespaces"
+        )?,
+    }
+    Ok(())
+}
+
+/// Runs the command with a kubeconfig of its own; gives its exit code.
+async fn command(words: &[OsString], config: &str) -> Result<u8> {
+    let file = tempfile::Builder::new()
+        .prefix("linkerd-replay-")
+        .suffix(".yaml")
+        .tempfile()?;
+    std::fs::write(file.path(), config)?;
+    let (program, arguments) = words.split_first().context("no command")?;
+    let shown = program.to_string_lossy();
+    let mut child = tokio::process::Command::new(program)
+        .args(arguments)
+        .env("KUBECONFIG", file.path())
+        .spawn()
+        .with_context(|| format!("cannot run `{shown}`; is it on the PATH?"))?;
+    // Ctrl-C reaches the command as well, which decides what to do with it.
+    let ended = loop {
+        tokio::select! {
+            ended = child.wait() => break ended?,
+            _ = tokio::signal::ctrl_c() => {}
+        }
+    };
+    Ok(exit_code(ended))
+}
+
+fn exit_code(status: ProcessStatus) -> u8 {
+    let code = status.code();
+    #[cfg(unix)]
+    let code = {
+        use std::os::unix::process::ExitStatusExt as _;
+        code.or_else(|| status.signal().map(|s| 128 + s))
+    };
+    code.and_then(|c| u8::try_from(c).ok()).unwrap_or(1)
+}
+
+/// A kubeconfig that points at this server and needs no credentials.
+fn kubeconfig(address: SocketAddr, name: &str) -> String {
+    format!(
+        "apiVersion: v1
+kind: Config
+clusters:
+- name: replay
+  cluster:
+    server: http://{address}
+contexts:
+- name: replay
+  context:
+    cluster: replay
+    user: replay
+    namespace: default
+current-context: replay
+users:
+- name: replay
+  user: {{}}
+# What is served: {}
+",
+        name.escape_debug()
+    )
+}

@@ -1,0 +1,133 @@
+//! Takes requests and hands them to whoever answers them.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::to_bytes;
+use axum::extract::{FromRequestParts as _, Request, State, WebSocketUpgrade};
+use axum::response::{IntoResponse as _, Response};
+use http::header::{ACCEPT, CACHE_CONTROL, DATE, HeaderValue};
+use http::{HeaderMap, Method};
+use serde_json::json;
+use tokio::net::TcpListener;
+
+use crate::discovery::AGGREGATED;
+use crate::query::Query;
+use crate::route::{Route, Target};
+use crate::status::{Status, json_response, text_response, typed_response};
+use crate::store::Store;
+use crate::{access, forward, logs, objects};
+
+/// The largest body of a review.
+const MAX_BODY_BYTES: usize = 1 << 20;
+
+/// Serves until the listener fails or the task is dropped.
+///
+/// # Errors
+/// When the listener cannot take connections any more.
+pub async fn serve(store: Store, listener: TcpListener) -> std::io::Result<()> {
+    let app = Router::new().fallback(handle).with_state(Arc::new(store));
+    axum::serve(listener, app).await
+}
+
+async fn handle(State(store): State<Arc<Store>>, request: Request) -> Response {
+    let date = http_date(&store);
+    let mut response = dispatch(store, request).await;
+    let headers = response.headers_mut();
+    headers
+        .entry(CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-cache, private"));
+    if let Some(date) = date {
+        headers.insert(DATE, date);
+    }
+    response
+}
+
+/// The capture time: the server's clock stood still when the bundle was made.
+fn http_date(store: &Store) -> Option<HeaderValue> {
+    let text = jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&store.now());
+    HeaderValue::from_str(&text.ok()?).ok()
+}
+
+async fn dispatch(store: Arc<Store>, request: Request) -> Response {
+    let route = Route::of(request.uri().path());
+    let accept = accept(request.headers());
+    let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+    match route {
+        Route::Resource(target) => resource(store, request, target, &accept).await,
+        _ if !is_read => Status::method_not_allowed().into_response(),
+        Route::Root => json_response(
+            200,
+            &json!({"paths": ["/api", "/api/v1", "/apis", "/healthz", "/livez", "/readyz", "/version"]}),
+        ),
+        Route::Health => text_response(200, "ok"),
+        Route::Version => json_response(200, &store.version),
+        Route::Api if accept.contains("as=APIGroupDiscoveryList") => aggregated(&store, true),
+        Route::Apis if accept.contains("as=APIGroupDiscoveryList") => aggregated(&store, false),
+        Route::Api => json_response(200, &store.discovery.core()),
+        Route::Apis => json_response(200, &store.discovery.group_list()),
+        Route::Group(group) => found(store.discovery.group(&group)),
+        Route::GroupVersion(version) => found(store.discovery.resources(&version)),
+        Route::Unknown => found(None),
+    }
+}
+
+fn accept(headers: &HeaderMap) -> String {
+    let all = headers
+        .get_all(ACCEPT)
+        .iter()
+        .filter_map(|v| v.to_str().ok());
+    all.collect::<Vec<_>>().join(",")
+}
+
+fn found(value: Option<serde_json::Value>) -> Response {
+    match value {
+        Some(value) => json_response(200, &value),
+        None => text_response(404, "404 page not found\n"),
+    }
+}
+
+fn aggregated(store: &Store, is_core: bool) -> Response {
+    let body = store.discovery.aggregated(is_core).to_string();
+    let mut response = typed_response(200, AGGREGATED, body);
+    response
+        .headers_mut()
+        .insert(CACHE_CONTROL, HeaderValue::from_static("public"));
+    response
+}
+
+async fn resource(store: Arc<Store>, request: Request, target: Target, accept: &str) -> Response {
+    if store
+        .discovery
+        .resources(&target.gvr.api_version())
+        .is_none()
+    {
+        return found(None);
+    }
+    let query = Query::parse(request.uri().query());
+    let is_pod =
+        target.gvr.group.is_empty() && target.gvr.plural == "pods" && target.name.is_some();
+    let sub = target.subresource.split('/').next().unwrap_or_default();
+    match (request.method(), sub) {
+        (&Method::GET | &Method::POST, "portforward") if is_pod => {
+            let (mut parts, _) = request.into_parts();
+            let upgrade = WebSocketUpgrade::from_request_parts(&mut parts, &())
+                .await
+                .ok();
+            forward::upgrade(store, &target, &query, upgrade)
+        }
+        (method, "proxy") if is_pod => forward::proxy(&store, &target, method.as_str()),
+        (&Method::GET, "log") if is_pod => logs::answer(&store, &target, &query),
+        (&Method::GET | &Method::HEAD, "" | "status" | "scale") => {
+            objects::answer(&store, &target, &query, accept)
+        }
+        (&Method::GET, _) => Status::unknown_resource().into_response(),
+        (&Method::POST, "") if access::is_review(&target.gvr.group, &target.gvr.plural) => {
+            match to_bytes(request.into_body(), MAX_BODY_BYTES).await {
+                Ok(body) => access::answer(&store, &target.gvr.plural, &body),
+                Err(_) => Status::bad_request("the body is too large").into_response(),
+            }
+        }
+        _ => Status::method_not_allowed().into_response(),
+    }
+}

@@ -1,0 +1,170 @@
+//! `Status` objects, in the words of a real API server.
+
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use http::header::{CONTENT_TYPE, HeaderValue};
+use serde_json::{Value, json};
+
+/// A failure, ready to be sent.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Status {
+    pub(crate) code: u16,
+    reason: &'static str,
+    message: String,
+    details: Option<Value>,
+}
+
+impl Status {
+    fn new(code: u16, reason: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            reason,
+            message: message.into(),
+            details: None,
+        }
+    }
+
+    pub(crate) fn bad_request(message: impl Into<String>) -> Self {
+        Self::new(400, "BadRequest", message)
+    }
+
+    pub(crate) fn not_found(plural: &str, group: &str, name: &str) -> Self {
+        let resource = qualified(plural, group);
+        let details = if group.is_empty() {
+            json!({"name": name, "kind": plural})
+        } else {
+            json!({"name": name, "group": group, "kind": plural})
+        };
+        let status = Self::new(404, "NotFound", format!("{resource} \"{name}\" not found"));
+        Self {
+            details: Some(details),
+            ..status
+        }
+    }
+
+    pub(crate) fn unknown_resource() -> Self {
+        let message = "the server could not find the requested resource";
+        Self {
+            details: Some(json!({})),
+            ..Self::new(404, "NotFound", message)
+        }
+    }
+
+    pub(crate) fn method_not_allowed() -> Self {
+        let message = "the server does not allow this method on the requested resource";
+        Self {
+            details: Some(json!({})),
+            ..Self::new(405, "MethodNotAllowed", message)
+        }
+    }
+
+    /// What the bundle does not hold is refused, so that it is not taken for empty.
+    pub(crate) fn not_held(plural: &str, group: &str, why: &str) -> Self {
+        let resource = qualified(plural, group);
+        let details = json!({"kind": plural, "group": group});
+        let status = Self::new(403, "Forbidden", format!("{resource} is forbidden: {why}"));
+        Self {
+            details: Some(details),
+            ..status
+        }
+    }
+
+    pub(crate) fn expired(message: impl Into<String>) -> Self {
+        Self::new(410, "Expired", message)
+    }
+
+    pub(crate) fn not_acceptable() -> Self {
+        let message = "406: Not Acceptable\n\nAvailable representations: application/json, application/yaml, application/vnd.kubernetes.protobuf, application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch";
+        Self {
+            details: Some(json!({})),
+            ..Self::new(406, "NotAcceptable", message)
+        }
+    }
+
+    pub(crate) fn invalid(kind: &str, group: &str, name: &str, field: &str, detail: &str) -> Self {
+        let shown = qualified(kind, group);
+        let message = format!("{shown} \"{name}\" is invalid: {field}: {detail}");
+        let mut details = json!({
+            "kind": kind,
+            "causes": [{"reason": "FieldValueInvalid", "message": detail, "field": field}],
+        });
+        if !name.is_empty() {
+            details["name"] = json!(name);
+        }
+        if !group.is_empty() {
+            details["group"] = json!(group);
+        }
+        Self {
+            details: Some(details),
+            ..Self::new(422, "Invalid", message)
+        }
+    }
+
+    /// A failure that was recorded when the bundle was made.
+    pub(crate) fn recorded(code: u16, message: impl Into<String>) -> Self {
+        let reason = match code {
+            401 => "Unauthorized",
+            403 => "Forbidden",
+            404 => "NotFound",
+            429 => "TooManyRequests",
+            500 => "InternalError",
+            503 => "ServiceUnavailable",
+            504 => "Timeout",
+            400 => "BadRequest",
+            _ => "",
+        };
+        Self::new(code, reason, message)
+    }
+
+    pub(crate) fn to_json(&self) -> Value {
+        let mut body = json!({
+            "kind": "Status",
+            "apiVersion": "v1",
+            "metadata": {},
+            "status": "Failure",
+            "message": self.message,
+            "reason": self.reason,
+            "code": self.code,
+        });
+        if let Some(details) = &self.details {
+            body["details"] = details.clone();
+        }
+        body
+    }
+}
+
+impl IntoResponse for Status {
+    fn into_response(self) -> Response {
+        json_response(self.code, &self.to_json())
+    }
+}
+
+fn qualified(plural: &str, group: &str) -> String {
+    if group.is_empty() {
+        plural.to_owned()
+    } else {
+        format!("{plural}.{group}")
+    }
+}
+
+/// A JSON answer.
+pub(crate) fn json_response(code: u16, body: &Value) -> Response {
+    typed_response(code, "application/json", body.to_string())
+}
+
+/// An answer of any content type.
+pub(crate) fn typed_response(code: u16, kind: &'static str, body: impl Into<Body>) -> Response {
+    let mut response = Response::new(body.into());
+    *response.status_mut() =
+        StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    response
+}
+
+/// A plain-text answer.
+pub(crate) fn text_response(code: u16, body: impl Into<Body>) -> Response {
+    typed_response(code, "text/plain; charset=utf-8", body)
+}

@@ -31,15 +31,27 @@ pub(super) fn nodes(sources: &Sources<'_>) -> Vec<Fact> {
             .set("network_unavailable", pressure("NetworkUnavailable"))
             .text("kubelet", text(value, "/status/nodeInfo/kubeletVersion"))
             .text("os", text(value, "/status/nodeInfo/osImage"))
-            .text("runtime", text(value, "/status/nodeInfo/containerRuntimeVersion"))
-            .set("pods", pods.iter().filter(|p| text(&p.value, "/spec/nodeName") == node.name).count());
+            .text(
+                "runtime",
+                text(value, "/status/nodeInfo/containerRuntimeVersion"),
+            )
+            .set(
+                "pods",
+                pods.iter()
+                    .filter(|p| text(&p.value, "/spec/nodeName") == node.name)
+                    .count(),
+            );
         let excerpt = format!(
             "Node {}: Ready {status} ({}) {}",
             node.name,
             text(ready, "/reason"),
             text(ready, "/message")
         );
-        Fact { subjects: vec![node.subject()], evidence: vec![node.evidence(&excerpt)], fields: row.build() }
+        Fact {
+            subjects: vec![node.subject()],
+            evidence: vec![node.evidence(&excerpt)],
+            fields: row.build(),
+        }
     });
     facts.collect()
 }
@@ -54,13 +66,29 @@ pub(super) fn namespaces(sources: &Sources<'_>) -> Vec<Fact> {
             .set("name", namespace.name.as_str())
             .text("inject", inject)
             .text("pod_security", enforce)
-            .text("default_inbound_policy", annotation(value, "config.linkerd.io/default-inbound-policy"))
-            .text("admission_webhooks", label(value, "config.linkerd.io/admission-webhooks"))
+            .text(
+                "default_inbound_policy",
+                annotation(value, "config.linkerd.io/default-inbound-policy"),
+            )
+            .text(
+                "admission_webhooks",
+                label(value, "config.linkerd.io/admission-webhooks"),
+            )
             .set("config", super::pods::config(value))
-            .set("deleting", value.pointer("/metadata/deletionTimestamp").is_some());
-        let excerpt = format!("Namespace {}: inject {inject:?}, pod-security enforce {enforce:?}", namespace.name);
+            .set(
+                "deleting",
+                value.pointer("/metadata/deletionTimestamp").is_some(),
+            );
+        let excerpt = format!(
+            "Namespace {}: inject {inject:?}, pod-security enforce {enforce:?}",
+            namespace.name
+        );
         let subjects = vec![namespace.subject()];
-        Fact { subjects, evidence: vec![namespace.evidence(&excerpt)], fields: row.build() }
+        Fact {
+            subjects,
+            evidence: vec![namespace.evidence(&excerpt)],
+            fields: row.build(),
+        }
     });
     facts.collect()
 }
@@ -74,7 +102,10 @@ pub(super) fn apiservices(sources: &Sources<'_>) -> Vec<Fact> {
             .set("available", text(available, "/status") == "True")
             .text("reason", text(available, "/reason"))
             .text("message", text(available, "/message"))
-            .text("service_namespace", text(&service.value, "/spec/service/namespace"))
+            .text(
+                "service_namespace",
+                text(&service.value, "/spec/service/namespace"),
+            )
             .text("service_name", text(&service.value, "/spec/service/name"));
         let excerpt = format!(
             "APIService {}: Available {} ({}) {}",
@@ -94,7 +125,11 @@ pub(super) fn apiservices(sources: &Sources<'_>) -> Vec<Fact> {
 
 /// Derives the table `ledger`: a row for each row of the manifest's ledger.
 pub(super) fn ledger(sources: &Sources<'_>) -> Vec<Fact> {
-    let rows = sources.context.manifest.map(|m| m.ledger.as_slice()).unwrap_or_default();
+    let rows = sources
+        .context
+        .manifest
+        .map(|m| m.ledger.as_slice())
+        .unwrap_or_default();
     let facts = rows.iter().filter_map(|row| {
         let outcome = serde_json::to_value(row.outcome).ok()?;
         let fields = Row::new()
@@ -136,12 +171,23 @@ pub(super) fn objects(sources: &Sources<'_>) -> Vec<Fact> {
             .set("namespace", object.namespace.as_str())
             .set("name", object.name.as_str())
             .opt("generation", int(&object.value, "/metadata/generation"))
-            .set("conditions", list(&object.value, "/status/conditions").to_vec())
+            .set(
+                "conditions",
+                list(&object.value, "/status/conditions").to_vec(),
+            )
             .set("object", object.value.clone());
-        let place = if object.namespace.is_empty() { String::new() } else { format!("{}/", object.namespace) };
+        let place = if object.namespace.is_empty() {
+            String::new()
+        } else {
+            format!("{}/", object.namespace)
+        };
         let excerpt = format!("{} {place}{}", object.kind, object.name);
         let subjects = vec![object.subject()];
-        Fact { subjects, evidence: vec![object.evidence(&excerpt)], fields: fields.build() }
+        Fact {
+            subjects,
+            evidence: vec![object.evidence(&excerpt)],
+            fields: fields.build(),
+        }
     });
     facts.collect()
 }

@@ -11,9 +11,17 @@ use super::{Fact, Object, Sources};
 pub(super) fn derive(sources: &Sources<'_>) -> Vec<Fact> {
     let mut facts = Vec::new();
     for pod in sources.kind("Pod") {
-        let inits = list(&pod.value, "/spec/initContainers").iter().map(|c| (c, true));
-        let regular = list(&pod.value, "/spec/containers").iter().map(|c| (c, false));
-        facts.extend(inits.chain(regular).map(|(spec, is_init)| fact(sources, pod, spec, is_init)));
+        let inits = list(&pod.value, "/spec/initContainers")
+            .iter()
+            .map(|c| (c, true));
+        let regular = list(&pod.value, "/spec/containers")
+            .iter()
+            .map(|c| (c, false));
+        facts.extend(
+            inits
+                .chain(regular)
+                .map(|(spec, is_init)| fact(sources, pod, spec, is_init)),
+        );
     }
     facts
 }
@@ -21,7 +29,9 @@ pub(super) fn derive(sources: &Sources<'_>) -> Vec<Fact> {
 fn fact(sources: &Sources<'_>, pod: &Object, spec: &Value, is_init: bool) -> Fact {
     let name = text(spec, "/name");
     let none = Value::Null;
-    let status = statuses(&pod.value).find(|s| text(s, "/name") == name).unwrap_or(&none);
+    let status = statuses(&pod.value)
+        .find(|s| text(s, "/name") == name)
+        .unwrap_or(&none);
     let sidecar = is_init && text(spec, "/restartPolicy") == "Always";
     let owner = sources.owner(&pod.namespace, &pod.name);
     let (state, detail) = state(status, "/state");
@@ -33,13 +43,31 @@ fn fact(sources: &Sources<'_>, pod: &Object, spec: &Value, is_init: bool) -> Fac
         .set("namespace", pod.namespace.as_str())
         .set("pod", pod.name.as_str())
         .set("name", name)
-        .set("workload", serde_json::json!({"kind": owner.kind, "name": owner.name}))
-        .set("type", if sidecar { "sidecar" } else if is_init { "init" } else { "regular" })
+        .set(
+            "workload",
+            serde_json::json!({"kind": owner.kind, "name": owner.name}),
+        )
+        .set(
+            "type",
+            if sidecar {
+                "sidecar"
+            } else if is_init {
+                "init"
+            } else {
+                "regular"
+            },
+        )
         .text("image", image)
         .text("registry", registry(image))
         .set("is_proxy", name == PROXY)
-        .set("is_linkerd", matches!(name, PROXY | "linkerd-init" | "linkerd-network-validator"))
-        .set("is_control_plane", !label(&pod.value, "linkerd.io/control-plane-component").is_empty())
+        .set(
+            "is_linkerd",
+            matches!(name, PROXY | "linkerd-init" | "linkerd-network-validator"),
+        )
+        .set(
+            "is_control_plane",
+            !label(&pod.value, "linkerd.io/control-plane-component").is_empty(),
+        )
         .set("meshed", is_meshed(&pod.value))
         .text("state", state)
         .text("reason", text(detail, "/reason"))
@@ -54,11 +82,20 @@ fn fact(sources: &Sources<'_>, pod: &Object, spec: &Value, is_init: bool) -> Fac
         .set("ready", flag(status, "/ready"))
         .set("ports", ports(spec))
         .set("probes", probes(spec))
-        .set("resources", spec.get("resources").cloned().unwrap_or_else(|| serde_json::json!({})))
+        .set(
+            "resources",
+            spec.get("resources")
+                .cloned()
+                .unwrap_or_else(|| serde_json::json!({})),
+        )
         .text("last_log", &log_line);
     let mut evidence = vec![pod.evidence(&excerpt(pod, name, status))];
     evidence.extend(log);
-    Fact { subjects: vec![pod.subject()], evidence, fields: row.build() }
+    Fact {
+        subjects: vec![pod.subject()],
+        evidence,
+        fields: row.build(),
+    }
 }
 
 /// The name of a container's state, and what it says.
@@ -71,7 +108,10 @@ fn state<'a>(status: &'a Value, pointer: &str) -> (&'a str, &'a Value) {
 fn excerpt(pod: &Object, name: &str, status: &Value) -> String {
     let (kind, now) = state(status, "/state");
     let (_, last) = state(status, "/lastState");
-    let mut out = format!("Pod {}/{}: container {name} {kind}", pod.namespace, pod.name);
+    let mut out = format!(
+        "Pod {}/{}: container {name} {kind}",
+        pod.namespace, pod.name
+    );
     for (word, value) in [("", text(now, "/reason")), ("last ", text(last, "/reason"))] {
         if !value.is_empty() {
             out.push_str(&format!(", {word}{value}"));
@@ -84,7 +124,11 @@ fn excerpt(pod: &Object, name: &str, status: &Value) -> String {
         out.push_str(&format!(", {restarts} restarts"));
     }
     let message = text(now, "/message");
-    let message = if message.is_empty() { text(last, "/message") } else { message };
+    let message = if message.is_empty() {
+        text(last, "/message")
+    } else {
+        message
+    };
     if !message.is_empty() {
         out.push_str(&format!(": {message}"));
     }
@@ -106,9 +150,14 @@ fn last_log_line(
         };
         sources.log_ends.get(kind.path()?.as_str())
     });
-    let Some(end) = end else { return (None, String::new()) };
+    let Some(end) = end else {
+        return (None, String::new());
+    };
     // A Go panic says what it is in its first line; other programs in their last.
-    let telling = end.tail.iter().position(|l| l.starts_with("panic:") || l.contains("panicked at"));
+    let telling = end
+        .tail
+        .iter()
+        .position(|l| l.starts_with("panic:") || l.contains("panicked at"));
     let at = telling.unwrap_or(end.tail.len().saturating_sub(1));
     let line = end.tail.get(at).cloned().unwrap_or_default();
     let after = end.tail.len().saturating_sub(at + 1) as u64;
@@ -143,7 +192,9 @@ fn probes(spec: &Value) -> Value {
     let kinds = ["readinessProbe", "livenessProbe", "startupProbe"];
     let probes = kinds.into_iter().filter_map(|kind| {
         let probe = spec.get(kind)?;
-        let port = probe.pointer("/httpGet/port").or_else(|| probe.pointer("/tcpSocket/port"));
+        let port = probe
+            .pointer("/httpGet/port")
+            .or_else(|| probe.pointer("/tcpSocket/port"));
         Some((kind.to_owned(), port.cloned().unwrap_or(Value::Bool(true))))
     });
     Value::Object(probes.collect())

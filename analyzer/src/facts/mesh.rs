@@ -13,7 +13,11 @@ use super::{Fact, Gap, Object, Piece, Sources};
 use crate::evidence::{Evidence, Subject};
 
 /// The Deployments without which a mesh does not work.
-const COMPONENTS: [&str; 3] = ["linkerd-destination", "linkerd-identity", "linkerd-proxy-injector"];
+const COMPONENTS: [&str; 3] = [
+    "linkerd-destination",
+    "linkerd-identity",
+    "linkerd-proxy-injector",
+];
 
 /// Parses `cluster_version.json`.
 pub(super) fn parse_version(entry: &Arc<EntryInfo>, bytes: &[u8]) -> Vec<Piece> {
@@ -24,7 +28,10 @@ pub(super) fn parse_version(entry: &Arc<EntryInfo>, bytes: &[u8]) -> Vec<Piece> 
         },
         Err(e) => {
             let detail = format!("is broken JSON: {e}");
-            vec![Piece::Gap(Gap { entry: entry.path.to_string(), detail })]
+            vec![Piece::Gap(Gap {
+                entry: entry.path.to_string(),
+                detail,
+            })]
         }
     }
 }
@@ -33,15 +40,27 @@ pub(super) fn parse_version(entry: &Arc<EntryInfo>, bytes: &[u8]) -> Vec<Piece> 
 pub(super) fn derive(sources: &Sources<'_>) -> Vec<Fact> {
     let namespace = sources.control_plane_namespace();
     let config = sources.object("ConfigMap", &namespace, "linkerd-config");
-    let deployments: Vec<&Object> =
-        sources.kind("Deployment").iter().filter(|d| d.namespace == namespace).collect();
-    let Some(anchor) = config.or(deployments.first().copied()) else { return Vec::new() };
+    let deployments: Vec<&Object> = sources
+        .kind("Deployment")
+        .iter()
+        .filter(|d| d.namespace == namespace)
+        .collect();
+    let Some(anchor) = config.or(deployments.first().copied()) else {
+        return Vec::new();
+    };
     let values = config.map(|c| values(&c.value)).unwrap_or(Value::Null);
     let proxies = proxy_versions(sources);
     let kubernetes = sources.server_version.clone().or_else(|| {
-        sources.context.manifest.and_then(|m| m.kubernetes_version.clone())
+        sources
+            .context
+            .manifest
+            .and_then(|m| m.kubernetes_version.clone())
     });
-    let meshed = sources.kind("Pod").iter().filter(|p| is_meshed(&p.value)).count();
+    let meshed = sources
+        .kind("Pod")
+        .iter()
+        .filter(|p| is_meshed(&p.value))
+        .count();
     let version = version(&values, &deployments);
     let row = Row::new()
         .set("control_plane_namespace", namespace.as_str())
@@ -52,20 +71,47 @@ pub(super) fn derive(sources: &Sources<'_>) -> Vec<Fact> {
         .text("trust_domain", text(&values, "/identityTrustDomain"))
         .text("cluster_domain", text(&values, "/clusterDomain"))
         .text("proxy_log_level", text(&values, "/proxy/logLevel"))
-        .text("default_inbound_policy", text(&values, "/proxy/defaultInboundPolicy"))
-        .set("cni_enabled", values.get("cniEnabled").and_then(Value::as_bool).unwrap_or(false))
-        .set("ha", values.get("highAvailability").and_then(Value::as_bool).unwrap_or(false))
+        .text(
+            "default_inbound_policy",
+            text(&values, "/proxy/defaultInboundPolicy"),
+        )
+        .set(
+            "cni_enabled",
+            values
+                .get("cniEnabled")
+                .and_then(Value::as_bool)
+                .unwrap_or(false),
+        )
+        .set(
+            "ha",
+            values
+                .get("highAvailability")
+                .and_then(Value::as_bool)
+                .unwrap_or(false),
+        )
         .text("issuer_scheme", text(&values, "/identity/issuer/scheme"))
-        .text("issuance_lifetime", text(&values, "/identity/issuer/issuanceLifetime"))
+        .text(
+            "issuance_lifetime",
+            text(&values, "/identity/issuer/issuanceLifetime"),
+        )
         .set("proxy_versions", proxies.clone())
         .set("pods", sources.kind("Pod").len())
         .set("meshed_pods", meshed)
         .opt("kubernetes_version", kubernetes.as_deref())
-        .opt("clock_difference_s", sources.context.manifest.and_then(|m| m.api_server_clock_difference_s));
+        .opt(
+            "clock_difference_s",
+            sources
+                .context
+                .manifest
+                .and_then(|m| m.api_server_clock_difference_s),
+        );
     let excerpt = format!("control plane {version} in namespace {namespace}, {meshed} meshed pods");
     vec![Fact {
         subjects: vec![Subject::cluster("Namespace", namespace)],
-        evidence: vec![Evidence { line: anchor.line, ..Evidence::of_entry(anchor.entry.as_str(), excerpt) }],
+        evidence: vec![Evidence {
+            line: anchor.line,
+            ..Evidence::of_entry(anchor.entry.as_str(), excerpt)
+        }],
         fields: row.build(),
     }]
 }
@@ -82,11 +128,20 @@ fn version(values: &Value, deployments: &[&Object]) -> String {
     let told = told.into_iter().find(|v| !v.is_empty());
     let from_images = || {
         let created_by = deployments.iter().map(|d| {
-            super::pods::annotation(&d.value, "linkerd.io/created-by").rsplit(' ').next().unwrap_or_default()
+            super::pods::annotation(&d.value, "linkerd.io/created-by")
+                .rsplit(' ')
+                .next()
+                .unwrap_or_default()
         });
-        created_by.filter(|v| v.contains('-')).map(str::to_owned).next()
+        created_by
+            .filter(|v| v.contains('-'))
+            .map(str::to_owned)
+            .next()
     };
-    let version = told.map(str::to_owned).or_else(from_images).unwrap_or_default();
+    let version = told
+        .map(str::to_owned)
+        .or_else(from_images)
+        .unwrap_or_default();
     version.trim_start_matches("linkerd/cli ").to_owned()
 }
 
@@ -104,7 +159,11 @@ fn missing(sources: &Sources<'_>, deployments: &[&Object]) -> Vec<Value> {
         return Vec::new();
     }
     let is_there = |name: &&&str| deployments.iter().any(|d| d.name == **name);
-    COMPONENTS.iter().filter(|name| !is_there(name)).map(|name| json!(name)).collect()
+    COMPONENTS
+        .iter()
+        .filter(|name| !is_there(name))
+        .map(|name| json!(name))
+        .collect()
 }
 
 /// How many pods run each version of the proxy, by image tag.

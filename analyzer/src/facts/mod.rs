@@ -147,7 +147,11 @@ pub fn wants(entry: &EntryInfo) -> bool {
 /// Whether a file of a foreign bundle may hold objects, metrics, certificates or events.
 fn is_foreign_structure(name: &str) -> bool {
     let lower = name.to_ascii_lowercase();
-    [".json", ".yaml", ".yml", ".prom", ".metrics", ".pem", ".crt"].iter().any(|e| lower.ends_with(e))
+    [
+        ".json", ".yaml", ".yml", ".prom", ".metrics", ".pem", ".crt",
+    ]
+    .iter()
+    .any(|e| lower.ends_with(e))
         || (lower.contains("event") && !lower.ends_with(".log"))
 }
 
@@ -185,7 +189,10 @@ fn parse_foreign(entry: &Arc<EntryInfo>, bytes: &[u8], demand: &Demand) -> Vec<P
 /// Joins the pieces, in any order, into tables that do not depend on that order.
 pub fn derive(pieces: Vec<Piece>, context: Context<'_>) -> Facts {
     let sources = Sources::new(pieces, context);
-    let mut facts = Facts { tables: BTreeMap::new(), gaps: sources.gaps.clone() };
+    let mut facts = Facts {
+        tables: BTreeMap::new(),
+        gaps: sources.gaps.clone(),
+    };
     let mut add = |name: &'static str, rows: Vec<Fact>| {
         facts.tables.insert(name, rows);
     };
@@ -224,6 +231,10 @@ pub(crate) mod testing {
 
     /// An entry at this path.
     pub(crate) fn entry(path: &EntryPath) -> Arc<EntryInfo> {
-        Arc::new(EntryInfo { path: path.clone(), kind: EntryKind::of(path), bytes: None })
+        Arc::new(EntryInfo {
+            path: path.clone(),
+            kind: EntryKind::of(path),
+            bytes: None,
+        })
     }
 }

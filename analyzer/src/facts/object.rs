@@ -34,17 +34,27 @@ impl Object {
     /// The object as a subject of a finding.
     pub fn subject(&self) -> Subject {
         let namespace = (!self.namespace.is_empty()).then(|| self.namespace.clone());
-        Subject { kind: self.kind.clone(), namespace, name: self.name.clone() }
+        Subject {
+            kind: self.kind.clone(),
+            namespace,
+            name: self.name.clone(),
+        }
     }
 
     /// Evidence that is this object, in the words of `excerpt`.
     pub fn evidence(&self, excerpt: &str) -> Evidence {
         let of_entry = Evidence::of_entry(self.entry.as_str(), excerpt);
-        Evidence { line: self.line, ..of_entry }
+        Evidence {
+            line: self.line,
+            ..of_entry
+        }
     }
 
     fn new(mut value: Value, default_kind: &str, entry: &EntryInfo, line: Option<u64>) -> Self {
-        if let Some(metadata) = value.pointer_mut("/metadata").and_then(Value::as_object_mut) {
+        if let Some(metadata) = value
+            .pointer_mut("/metadata")
+            .and_then(Value::as_object_mut)
+        {
             metadata.remove("managedFields");
         }
         let kind = match text(&value, "/kind") {
@@ -53,7 +63,14 @@ impl Object {
         };
         let namespace = text(&value, "/metadata/namespace").to_owned();
         let name = text(&value, "/metadata/name").to_owned();
-        Self { kind, namespace, name, value, entry: entry.path.to_string(), line }
+        Self {
+            kind,
+            namespace,
+            name,
+            value,
+            entry: entry.path.to_string(),
+            line,
+        }
     }
 }
 
@@ -78,13 +95,21 @@ pub(super) fn parse(entry: &Arc<EntryInfo>, bytes: &[u8]) -> Vec<Piece> {
     if let Ok(list) = serde_json::from_str::<List<'_>>(content)
         && let Some(items) = list.items
     {
-        let kind = list.kind.strip_suffix("List").filter(|k| !k.is_empty()).unwrap_or(&default_kind);
-        return items.iter().map(|item| parse_item(entry, content, item, kind)).collect();
+        let kind = list
+            .kind
+            .strip_suffix("List")
+            .filter(|k| !k.is_empty())
+            .unwrap_or(&default_kind);
+        return items
+            .iter()
+            .map(|item| parse_item(entry, content, item, kind))
+            .collect();
     }
     match serde_json::from_str::<Value>(content) {
-        Ok(Value::Array(items)) => {
-            items.into_iter().map(|item| piece(Object::new(item, &default_kind, entry, None))).collect()
-        }
+        Ok(Value::Array(items)) => items
+            .into_iter()
+            .map(|item| piece(Object::new(item, &default_kind, entry, None)))
+            .collect(),
         Ok(value) if value.get("metadata").is_some() => {
             vec![piece(Object::new(value, &default_kind, entry, Some(1)))]
         }
@@ -92,7 +117,10 @@ pub(super) fn parse(entry: &Arc<EntryInfo>, bytes: &[u8]) -> Vec<Piece> {
         Err(e) => {
             let mut pieces = salvage(entry, content, &default_kind);
             let read = pieces.len();
-            pieces.push(gap(entry, &format!("is broken JSON ({e}); {read} objects before that are read")));
+            pieces.push(gap(
+                entry,
+                &format!("is broken JSON ({e}); {read} objects before that are read"),
+            ));
             pieces
         }
     }
@@ -103,7 +131,10 @@ fn piece(object: Object) -> Piece {
 }
 
 fn gap(entry: &EntryInfo, detail: &str) -> Piece {
-    Piece::Gap(Gap { entry: entry.path.to_string(), detail: detail.to_owned() })
+    Piece::Gap(Gap {
+        entry: entry.path.to_string(),
+        detail: detail.to_owned(),
+    })
 }
 
 /// The kind of the items of a list that does not say it, told by the entry's path.
@@ -121,7 +152,10 @@ fn parse_item(entry: &EntryInfo, content: &str, item: &RawValue, kind: &str) -> 
     let line = memchr::memchr_iter(b'\n', before).count() as u64 + 1;
     match serde_json::from_str(item.get()) {
         Ok(value) => piece(Object::new(value, kind, entry, Some(line))),
-        Err(e) => gap(entry, &format!("the object at line {line} cannot be read: {e}")),
+        Err(e) => gap(
+            entry,
+            &format!("the object at line {line} cannot be read: {e}"),
+        ),
     }
 }
 
@@ -133,7 +167,9 @@ fn salvage(entry: &EntryInfo, content: &str, default_kind: &str) -> Vec<Piece> {
         .and_then(|kind| kind.strip_suffix("List"))
         .filter(|kind| !kind.is_empty())
         .unwrap_or(default_kind);
-    let Some(items) = content.find("\"items\"") else { return Vec::new() };
+    let Some(items) = content.find("\"items\"") else {
+        return Vec::new();
+    };
     let Some(bracket) = content.get(items..).and_then(|rest| rest.find('[')) else {
         return Vec::new();
     };
@@ -142,11 +178,19 @@ fn salvage(entry: &EntryInfo, content: &str, default_kind: &str) -> Vec<Piece> {
     loop {
         rest = rest.trim_start_matches(|c: char| c == ',' || c.is_whitespace());
         let mut values = serde_json::Deserializer::from_str(rest).into_iter::<Value>();
-        let Some(Ok(value)) = values.next() else { return pieces };
+        let Some(Ok(value)) = values.next() else {
+            return pieces;
+        };
         let used = values.byte_offset();
         let at = content.len() - rest.len();
-        let line = memchr::memchr_iter(b'\n', content.as_bytes().get(..at).unwrap_or_default()).count();
-        pieces.push(piece(Object::new(value, kind, entry, Some(line as u64 + 1))));
+        let line =
+            memchr::memchr_iter(b'\n', content.as_bytes().get(..at).unwrap_or_default()).count();
+        pieces.push(piece(Object::new(
+            value,
+            kind,
+            entry,
+            Some(line as u64 + 1),
+        )));
         rest = rest.get(used..).unwrap_or_default();
     }
 }
@@ -161,7 +205,9 @@ fn parse_yaml(entry: &EntryInfo, content: &str, default_kind: &str) -> Vec<Piece
         match serde_saphyr::from_str::<Value>(document) {
             Ok(value) => match value.get("items").and_then(Value::as_array) {
                 Some(items) => pieces.extend(
-                    items.iter().map(|i| piece(Object::new(i.clone(), default_kind, entry, None))),
+                    items
+                        .iter()
+                        .map(|i| piece(Object::new(i.clone(), default_kind, entry, None))),
                 ),
                 None if value.get("metadata").is_some() => {
                     pieces.push(piece(Object::new(value, default_kind, entry, None)));
@@ -170,7 +216,10 @@ fn parse_yaml(entry: &EntryInfo, content: &str, default_kind: &str) -> Vec<Piece
             },
             Err(e) => {
                 let first = e.to_string().lines().next().unwrap_or_default().to_owned();
-                pieces.push(gap(entry, &format!("holds YAML that cannot be read: {first}")));
+                pieces.push(gap(
+                    entry,
+                    &format!("holds YAML that cannot be read: {first}"),
+                ));
             }
         }
     }
@@ -200,13 +249,17 @@ mod tests {
         let list = "{\"kind\":\"PodList\",\"items\":[\n{\"metadata\":{\"name\":\"a\"}},\n{\"metadata\":{\"name\":\"b\"}}]}";
         let (objects, gaps) = objects("cluster-resources/pods/shop.json", list);
         assert_eq!(gaps, 0);
-        let told: Vec<_> = objects.iter().map(|o| (o.kind.as_str(), o.name.as_str(), o.line)).collect();
+        let told: Vec<_> = objects
+            .iter()
+            .map(|o| (o.kind.as_str(), o.name.as_str(), o.line))
+            .collect();
         assert_eq!(told, [("Pod", "a", Some(2)), ("Pod", "b", Some(3))]);
     }
 
     #[test]
     fn a_list_that_was_cut_gives_its_whole_objects_and_a_gap() {
-        let list = "{\"kind\":\"PodList\",\"items\":[{\"metadata\":{\"name\":\"a\"}},{\"metadata\":{\"na";
+        let list =
+            "{\"kind\":\"PodList\",\"items\":[{\"metadata\":{\"name\":\"a\"}},{\"metadata\":{\"na";
         let (objects, gaps) = objects("cluster-resources/pods/shop.json", list);
         assert_eq!((objects.len(), gaps), (1, 1));
         assert_eq!(objects[0].kind, "Pod");
@@ -217,6 +270,9 @@ mod tests {
         let yaml = "apiVersion: v1\nkind: List\nitems:\n- kind: Pod\n  metadata:\n    name: a\n- kind: Service\n  metadata:\n    name: b\n";
         let (objects, gaps) = objects("all.yaml", yaml);
         assert_eq!(gaps, 0);
-        assert_eq!(objects.iter().map(|o| o.kind.as_str()).collect::<Vec<_>>(), ["Pod", "Service"]);
+        assert_eq!(
+            objects.iter().map(|o| o.kind.as_str()).collect::<Vec<_>>(),
+            ["Pod", "Service"]
+        );
     }
 }

@@ -5,7 +5,10 @@ use serde_json::{Map, Value};
 
 /// The text at a JSON pointer such as `/metadata/name`; empty if it is missing or no text.
 pub(super) fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
-    value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+    value
+        .pointer(pointer)
+        .and_then(Value::as_str)
+        .unwrap_or_default()
 }
 
 /// The integer at a JSON pointer.
@@ -15,12 +18,19 @@ pub(super) fn int(value: &Value, pointer: &str) -> Option<i64> {
 
 /// The boolean at a JSON pointer; false if it is missing.
 pub(super) fn flag(value: &Value, pointer: &str) -> bool {
-    value.pointer(pointer).and_then(Value::as_bool).unwrap_or(false)
+    value
+        .pointer(pointer)
+        .and_then(Value::as_bool)
+        .unwrap_or(false)
 }
 
 /// The list at a JSON pointer; empty if it is missing.
 pub(super) fn list<'a>(value: &'a Value, pointer: &str) -> &'a [Value] {
-    value.pointer(pointer).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
+    value
+        .pointer(pointer)
+        .and_then(Value::as_array)
+        .map(Vec::as_slice)
+        .unwrap_or_default()
 }
 
 /// The entries of the object at a JSON pointer; none if it is missing.
@@ -28,7 +38,11 @@ pub(super) fn entries<'a>(
     value: &'a Value,
     pointer: &str,
 ) -> impl Iterator<Item = (&'a String, &'a Value)> {
-    value.pointer(pointer).and_then(Value::as_object).into_iter().flatten()
+    value
+        .pointer(pointer)
+        .and_then(Value::as_object)
+        .into_iter()
+        .flatten()
 }
 
 /// The RFC 3339 time at a JSON pointer.
@@ -66,7 +80,11 @@ impl Row {
 
     /// Adds a text field unless it is empty.
     pub(super) fn text(self, name: &str, value: &str) -> Self {
-        if value.is_empty() { self } else { self.set(name, value) }
+        if value.is_empty() {
+            self
+        } else {
+            self.set(name, value)
+        }
     }
 
     /// Adds a time as RFC 3339.

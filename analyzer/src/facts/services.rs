@@ -11,7 +11,11 @@ use super::{Fact, Object, Sources};
 
 /// Derives the table.
 pub(super) fn derive(sources: &Sources<'_>) -> Vec<Fact> {
-    sources.kind("Service").iter().map(|service| fact(sources, service)).collect()
+    sources
+        .kind("Service")
+        .iter()
+        .map(|service| fact(sources, service))
+        .collect()
 }
 
 fn fact(sources: &Sources<'_>, service: &Object) -> Fact {
@@ -21,8 +25,14 @@ fn fact(sources: &Sources<'_>, service: &Object) -> Fact {
     let workloads = backing_workloads(sources, service);
     let pods = selected_pods(sources, service);
     let scaled_to_zero = !workloads.is_empty() && workloads.iter().all(|w| replicas(w).0 == 0);
-    let ports: Vec<Value> = list(value, "/spec/ports").iter().map(|p| port(p, &pods)).collect();
-    let names: Vec<String> = workloads.iter().map(|w| format!("{} {}", w.kind, w.name)).collect();
+    let ports: Vec<Value> = list(value, "/spec/ports")
+        .iter()
+        .map(|p| port(p, &pods))
+        .collect();
+    let names: Vec<String> = workloads
+        .iter()
+        .map(|w| format!("{} {}", w.kind, w.name))
+        .collect();
     let row = Row::new()
         .set("namespace", service.namespace.as_str())
         .set("name", service.name.as_str())
@@ -46,7 +56,11 @@ fn fact(sources: &Sources<'_>, service: &Object) -> Fact {
         service.namespace,
         service.name,
         pods.len(),
-        if names.is_empty() { "no workload".to_owned() } else { names.join(", ") },
+        if names.is_empty() {
+            "no workload".to_owned()
+        } else {
+            names.join(", ")
+        },
     );
     let mut evidence = vec![service.evidence(&excerpt)];
     for workload in &workloads {
@@ -59,7 +73,11 @@ fn fact(sources: &Sources<'_>, service: &Object) -> Fact {
     }
     let mut subjects = vec![service.subject()];
     subjects.extend(workloads.iter().map(|w| w.subject()));
-    Fact { subjects, evidence, fields: row.build() }
+    Fact {
+        subjects,
+        evidence,
+        fields: row.build(),
+    }
 }
 
 /// Ready and unready addresses, and whether there is any record of them.
@@ -68,11 +86,20 @@ fn endpoints(sources: &Sources<'_>, service: &Object) -> (usize, usize, bool) {
         slice.namespace == service.namespace
             && super::pods::label(&slice.value, "kubernetes.io/service-name") == service.name
     };
-    let slices: Vec<&Object> = sources.kind("EndpointSlice").iter().filter(of_service).collect();
+    let slices: Vec<&Object> = sources
+        .kind("EndpointSlice")
+        .iter()
+        .filter(of_service)
+        .collect();
     let (mut ready, mut not_ready) = (BTreeSet::new(), BTreeSet::new());
     for endpoint in slices.iter().flat_map(|s| list(&s.value, "/endpoints")) {
-        let is_ready = endpoint.pointer("/conditions/ready").and_then(Value::as_bool).unwrap_or(true);
-        let addresses = list(endpoint, "/addresses").iter().filter_map(Value::as_str);
+        let is_ready = endpoint
+            .pointer("/conditions/ready")
+            .and_then(Value::as_bool)
+            .unwrap_or(true);
+        let addresses = list(endpoint, "/addresses")
+            .iter()
+            .filter_map(Value::as_str);
         (if is_ready { &mut ready } else { &mut not_ready }).extend(addresses);
     }
     if !slices.is_empty() {
@@ -95,8 +122,12 @@ fn matches_selector(labels: Option<&Value>, service: &Object) -> bool {
 }
 
 fn selected_pods<'a>(sources: &'a Sources<'_>, service: &Object) -> Vec<&'a Object> {
-    let pods = sources.kind("Pod").iter().filter(|p| p.namespace == service.namespace);
-    pods.filter(|p| matches_selector(p.value.pointer("/metadata/labels"), service)).collect()
+    let pods = sources
+        .kind("Pod")
+        .iter()
+        .filter(|p| p.namespace == service.namespace);
+    pods.filter(|p| matches_selector(p.value.pointer("/metadata/labels"), service))
+        .collect()
 }
 
 /// Workloads whose pods the Service selects.
@@ -111,11 +142,14 @@ fn backing_workloads<'a>(sources: &'a Sources<'_>, service: &Object) -> Vec<&'a 
 /// One port of a Service, and whether a container of its pods declares the target.
 fn port(port: &Value, pods: &[&Object]) -> Value {
     let number = int(port, "/port");
-    let target = port.get("targetPort").cloned().or_else(|| number.map(Value::from));
+    let target = port
+        .get("targetPort")
+        .cloned()
+        .or_else(|| number.map(Value::from));
     let declared = pods.iter().any(|pod| {
-        spec_containers(&pod.value).flat_map(|c| list(c, "/ports")).any(|p| {
-            p.get("containerPort") == target.as_ref() || p.get("name") == target.as_ref()
-        })
+        spec_containers(&pod.value)
+            .flat_map(|c| list(c, "/ports"))
+            .any(|p| p.get("containerPort") == target.as_ref() || p.get("name") == target.as_ref())
     });
     Row::new()
         .text("name", text(port, "/name"))

@@ -61,13 +61,17 @@ impl<'a> Sources<'a> {
     fn add(&mut self, piece: Piece) {
         match piece {
             Piece::Object(object) => {
-                self.objects.entry(object.kind.clone()).or_default().push(*object);
+                self.objects
+                    .entry(object.kind.clone())
+                    .or_default()
+                    .push(*object);
             }
             Piece::Scrape(scrape) => self.scrapes.push(*scrape),
             Piece::Chain(chain) => self.chains.push(*chain),
             Piece::InitLog(log) => self.init_logs.push(*log),
             Piece::ProxyState(state) => {
-                self.proxy_states.insert((state.namespace.clone(), state.pod.clone()), *state);
+                self.proxy_states
+                    .insert((state.namespace.clone(), state.pod.clone()), *state);
             }
             Piece::ServerVersion(version) => self.server_version = Some(version),
             Piece::LogEnd(end) => {
@@ -80,9 +84,16 @@ impl<'a> Sources<'a> {
     fn sort(&mut self) {
         for objects in self.objects.values_mut() {
             objects.sort_by(|a, b| {
-                (&a.namespace, &a.name, &a.entry, a.line).cmp(&(&b.namespace, &b.name, &b.entry, b.line))
+                (&a.namespace, &a.name, &a.entry, a.line).cmp(&(
+                    &b.namespace,
+                    &b.name,
+                    &b.entry,
+                    b.line,
+                ))
             });
-            objects.dedup_by(|a, b| a.namespace == b.namespace && a.name == b.name && a.value == b.value);
+            objects.dedup_by(|a, b| {
+                a.namespace == b.namespace && a.name == b.name && a.value == b.value
+            });
         }
         self.scrapes.sort_by(|a, b| a.key().cmp(&b.key()));
         self.chains.sort_by(|a, b| a.entry.cmp(&b.entry));
@@ -110,7 +121,8 @@ impl<'a> Sources<'a> {
         let mut value = Some(&object.value);
         // Pod, ReplicaSet, Deployment, and perhaps an operator's kind above them.
         for _ in 0..5 {
-            let Some(reference) = value.and_then(|v| v.pointer("/metadata/ownerReferences/0")) else {
+            let Some(reference) = value.and_then(|v| v.pointer("/metadata/ownerReferences/0"))
+            else {
                 break;
             };
             let (kind, name) = (text(reference, "/kind"), text(reference, "/name"));
@@ -118,7 +130,11 @@ impl<'a> Sources<'a> {
                 break;
             }
             let found = self.object(kind, &owner.namespace, name);
-            owner = Owner { kind: kind.to_owned(), name: name.to_owned(), ..owner };
+            owner = Owner {
+                kind: kind.to_owned(),
+                name: name.to_owned(),
+                ..owner
+            };
             value = found.map(|o| &o.value);
             if found.is_none() && kind == "ReplicaSet" {
                 owner = deployment_of(owner);
@@ -129,7 +145,10 @@ impl<'a> Sources<'a> {
 
     /// The objects of a kind, ordered by namespace and name.
     pub(super) fn kind(&self, kind: &str) -> &[Object] {
-        self.objects.get(kind).map(Vec::as_slice).unwrap_or_default()
+        self.objects
+            .get(kind)
+            .map(Vec::as_slice)
+            .unwrap_or_default()
     }
 
     /// Every object of every kind.
@@ -149,7 +168,10 @@ impl<'a> Sources<'a> {
     /// shape of its name.
     pub(super) fn owner(&self, namespace: &str, pod: &str) -> Owner {
         let key = (namespace.to_owned(), pod.to_owned());
-        self.owners.get(&key).cloned().unwrap_or_else(|| guess_owner(namespace, pod))
+        self.owners
+            .get(&key)
+            .cloned()
+            .unwrap_or_else(|| guess_owner(namespace, pod))
     }
 
     /// "Now".
@@ -160,29 +182,49 @@ impl<'a> Sources<'a> {
     /// The namespace of the control plane.
     pub(super) fn control_plane_namespace(&self) -> String {
         let by_label = self.kind("Pod").iter().find_map(|pod| {
-            let component = pod.value.pointer("/metadata/labels/linkerd.io~1control-plane-component")?;
-            matches!(component.as_str(), Some("destination" | "identity" | "proxy-injector"))
-                .then(|| pod.namespace.clone())
+            let component = pod
+                .value
+                .pointer("/metadata/labels/linkerd.io~1control-plane-component")?;
+            matches!(
+                component.as_str(),
+                Some("destination" | "identity" | "proxy-injector")
+            )
+            .then(|| pod.namespace.clone())
         });
         let by_config = || {
             let configs = self.kind("ConfigMap").iter();
-            configs.filter(|c| c.name == "linkerd-config").map(|c| c.namespace.clone()).next()
+            configs
+                .filter(|c| c.name == "linkerd-config")
+                .map(|c| c.namespace.clone())
+                .next()
         };
         let by_workload = || {
             let deployments = self.kind("Deployment").iter();
-            let known = ["linkerd-destination", "linkerd-identity", "linkerd-proxy-injector"];
-            deployments.filter(|d| known.contains(&d.name.as_str())).map(|d| d.namespace.clone()).next()
+            let known = [
+                "linkerd-destination",
+                "linkerd-identity",
+                "linkerd-proxy-injector",
+            ];
+            deployments
+                .filter(|d| known.contains(&d.name.as_str()))
+                .map(|d| d.namespace.clone())
+                .next()
         };
-        by_label.or_else(by_config).or_else(by_workload).unwrap_or_else(|| "linkerd".to_owned())
+        by_label
+            .or_else(by_config)
+            .or_else(by_workload)
+            .unwrap_or_else(|| "linkerd".to_owned())
     }
 }
 
 /// The Deployment of a ReplicaSet that is not in the bundle.
 fn deployment_of(owner: Owner) -> Owner {
     match owner.name.rsplit_once('-') {
-        Some((name, hash)) if hash.len() >= 5 => {
-            Owner { kind: "Deployment".to_owned(), name: name.to_owned(), ..owner }
-        }
+        Some((name, hash)) if hash.len() >= 5 => Owner {
+            kind: "Deployment".to_owned(),
+            name: name.to_owned(),
+            ..owner
+        },
         _ => owner,
     }
 }
@@ -192,7 +234,8 @@ fn deployment_of(owner: Owner) -> Owner {
 pub(crate) fn guess(pod: &str) -> (&'static str, String) {
     let random = |part: &str| part.len() == 5 && part.bytes().all(|b| b.is_ascii_alphanumeric());
     let hash = |part: &str| {
-        (6..=10).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric())
+        (6..=10).contains(&part.len())
+            && part.bytes().all(|b| b.is_ascii_alphanumeric())
             && part.bytes().any(|b| b.is_ascii_digit())
     };
     match pod.rsplit_once('-') {
@@ -200,7 +243,9 @@ pub(crate) fn guess(pod: &str) -> (&'static str, String) {
             Some((name, middle)) if hash(middle) => ("Deployment", name.to_owned()),
             _ => ("DaemonSet", rest.to_owned()),
         },
-        Some((name, number)) if number.bytes().all(|b| b.is_ascii_digit()) && !number.is_empty() => {
+        Some((name, number))
+            if number.bytes().all(|b| b.is_ascii_digit()) && !number.is_empty() =>
+        {
             ("StatefulSet", name.to_owned())
         }
         _ => ("Pod", pod.to_owned()),
@@ -209,7 +254,11 @@ pub(crate) fn guess(pod: &str) -> (&'static str, String) {
 
 fn guess_owner(namespace: &str, pod: &str) -> Owner {
     let (kind, name) = guess(pod);
-    Owner { kind: kind.to_owned(), namespace: namespace.to_owned(), name }
+    Owner {
+        kind: kind.to_owned(),
+        namespace: namespace.to_owned(),
+        name,
+    }
 }
 
 #[cfg(test)]
@@ -218,8 +267,14 @@ mod tests {
 
     #[test]
     fn a_pods_workload_is_guessed_from_its_name() {
-        assert_eq!(guess("cart-7d9c4f5b6-x2k8p"), ("Deployment", "cart".to_owned()));
-        assert_eq!(guess("node-exporter-x2k8p"), ("DaemonSet", "node-exporter".to_owned()));
+        assert_eq!(
+            guess("cart-7d9c4f5b6-x2k8p"),
+            ("Deployment", "cart".to_owned())
+        );
+        assert_eq!(
+            guess("node-exporter-x2k8p"),
+            ("DaemonSet", "node-exporter".to_owned())
+        );
         assert_eq!(guess("db-0"), ("StatefulSet", "db".to_owned()));
         assert_eq!(guess("solo"), ("Pod", "solo".to_owned()));
     }

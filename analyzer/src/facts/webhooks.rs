@@ -6,7 +6,10 @@ use serde_json::Value;
 use super::row::{Row, int, list, text};
 use super::{Fact, Object, Sources};
 
-const KINDS: [&str; 2] = ["MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"];
+const KINDS: [&str; 2] = [
+    "MutatingWebhookConfiguration",
+    "ValidatingWebhookConfiguration",
+];
 
 /// Derives the table.
 pub(super) fn derive(sources: &Sources<'_>) -> Vec<Fact> {
@@ -36,8 +39,14 @@ fn fact(sources: &Sources<'_>, object: &Object, hook: &Value) -> Fact {
         .opt("timeout_s", int(hook, "/timeoutSeconds"))
         .set("has_ca_bundle", ca_bundle(hook).is_some());
     let ready = ready.map_or_else(|| "an unknown number of".to_owned(), |r| r.to_string());
-    let excerpt = format!("webhook {name}: failurePolicy {policy}, service {namespace}/{service} with {ready} ready endpoints");
-    Fact { subjects: vec![object.subject()], evidence: vec![object.evidence(&excerpt)], fields: row.build() }
+    let excerpt = format!(
+        "webhook {name}: failurePolicy {policy}, service {namespace}/{service} with {ready} ready endpoints"
+    );
+    Fact {
+        subjects: vec![object.subject()],
+        evidence: vec![object.evidence(&excerpt)],
+        fields: row.build(),
+    }
 }
 
 /// The PEM text of a webhook's or APIService's CA bundle.
@@ -46,16 +55,28 @@ pub(super) fn ca_bundle(hook: &Value) -> Option<Vec<u8>> {
         "" => text(hook, "/spec/caBundle"),
         bundle => bundle,
     };
-    let decoded = base64::engine::general_purpose::STANDARD.decode(encoded).ok()?;
+    let decoded = base64::engine::general_purpose::STANDARD
+        .decode(encoded)
+        .ok()?;
     (!decoded.is_empty()).then_some(decoded)
 }
 
 fn ready_endpoints(sources: &Sources<'_>, namespace: &str, service: &str) -> Option<usize> {
     sources.object("Service", namespace, service)?;
     let slices = sources.kind("EndpointSlice").iter().filter(|s| {
-        s.namespace == namespace && super::pods::label(&s.value, "kubernetes.io/service-name") == service
+        s.namespace == namespace
+            && super::pods::label(&s.value, "kubernetes.io/service-name") == service
     });
     let endpoints = slices.flat_map(|s| list(&s.value, "/endpoints"));
-    let is_ready = |e: &&Value| e.pointer("/conditions/ready").and_then(Value::as_bool).unwrap_or(true);
-    Some(endpoints.filter(is_ready).map(|e| list(e, "/addresses").len()).sum())
+    let is_ready = |e: &&Value| {
+        e.pointer("/conditions/ready")
+            .and_then(Value::as_bool)
+            .unwrap_or(true)
+    };
+    Some(
+        endpoints
+            .filter(is_ready)
+            .map(|e| list(e, "/addresses").len())
+            .sum(),
+    )
 }

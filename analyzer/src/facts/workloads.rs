@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use super::pods::{condition, config, is_meshed, label, spec_containers, statuses, PROXY};
-use super::row::{Row, flag, int, list, text, time, seconds_between};
+use super::pods::{PROXY, condition, config, is_meshed, label, spec_containers, statuses};
+use super::row::{Row, flag, int, list, seconds_between, text, time};
 use super::{Fact, Object, Sources};
 
 const KINDS: [&str; 5] = ["Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob"];
@@ -19,26 +19,41 @@ fn fact(sources: &Sources<'_>, object: &Object) -> Fact {
     let (desired, ready) = replicas(object);
     let template = value.pointer("/spec/template").unwrap_or(&Value::Null);
     let pods = pods_of(sources, object);
-    let (progress, available) = (condition(value, "Progressing"), condition(value, "Available"));
+    let (progress, available) = (
+        condition(value, "Progressing"),
+        condition(value, "Available"),
+    );
     let age = time(value, "/metadata/creationTimestamp").map(|t| seconds_between(t, sources.at()));
     let mut row = Row::new()
         .set("kind", object.kind.as_str())
         .set("namespace", object.namespace.as_str())
         .set("name", object.name.as_str())
-        .text("component", label(value, "linkerd.io/control-plane-component"))
+        .text(
+            "component",
+            label(value, "linkerd.io/control-plane-component"),
+        )
         .text("extension", label(value, "linkerd.io/extension"))
         .set("desired", desired)
         .set("ready", ready)
         .opt("updated", int(value, "/status/updatedReplicas"))
-        .set("scaled_to_zero", object.kind != "Job" && object.kind != "CronJob" && desired == 0)
+        .set(
+            "scaled_to_zero",
+            object.kind != "Job" && object.kind != "CronJob" && desired == 0,
+        )
         .set("paused", flag(value, "/spec/paused"))
         .set("pods", pods.len())
         .opt("age_s", age)
         .set("config", config(template))
         .text("progressing", progress.map_or("", |c| text(c, "/status")))
-        .text("progressing_reason", progress.map_or("", |c| text(c, "/reason")))
+        .text(
+            "progressing_reason",
+            progress.map_or("", |c| text(c, "/reason")),
+        )
         .text("available", available.map_or("", |c| text(c, "/status")))
-        .set("anti_affinity", template.pointer("/spec/affinity/podAntiAffinity").is_some())
+        .set(
+            "anti_affinity",
+            template.pointer("/spec/affinity/podAntiAffinity").is_some(),
+        )
         .opt("restarted_at", restarted_at(template));
     if object.kind == "Job" {
         row = job_fields(row, object, &pods);
@@ -51,7 +66,11 @@ fn fact(sources: &Sources<'_>, object: &Object) -> Fact {
     if object.kind == "Job" {
         subjects.extend(pods.iter().map(|p| p.subject()));
     }
-    Fact { subjects, evidence: vec![object.evidence(&excerpt)], fields: row.build() }
+    Fact {
+        subjects,
+        evidence: vec![object.evidence(&excerpt)],
+        fields: row.build(),
+    }
 }
 
 /// How many pods there should be and how many are ready.
@@ -87,12 +106,18 @@ fn pods_of<'a>(sources: &'a Sources<'_>, object: &Object) -> Vec<&'a Object> {
         direct.any(|o| o == (object.kind.as_str(), object.name.as_str()))
             || (owner.kind == object.kind && owner.name == object.name)
     };
-    sources.kind("Pod").iter().filter(|p| p.namespace == object.namespace).filter(is_own).collect()
+    sources
+        .kind("Pod")
+        .iter()
+        .filter(|p| p.namespace == object.namespace)
+        .filter(is_own)
+        .collect()
 }
 
 /// A Job that does not end: have its own containers ended while the proxy runs on?
 fn job_fields(row: Row, object: &Object, pods: &[&Object]) -> Row {
-    let status = |kind| condition(&object.value, kind).is_some_and(|c| text(c, "/status") == "True");
+    let status =
+        |kind| condition(&object.value, kind).is_some_and(|c| text(c, "/status") == "True");
     let kept_alive = pods.iter().any(|pod| is_kept_alive(&pod.value));
     row.set("complete", status("Complete"))
         .set("failed", status("Failed"))
@@ -104,11 +129,18 @@ fn job_fields(row: Row, object: &Object, pods: &[&Object]) -> Row {
 /// Whether every container but the proxy has ended, and the proxy is an ordinary container that
 /// runs on.
 fn is_kept_alive(pod: &Value) -> bool {
-    let ordinary = list(pod, "/spec/containers").iter().any(|c| text(c, "/name") == PROXY);
-    let state = |status: &Value, name: &str| status.pointer("/state").is_some_and(|s| s.get(name).is_some());
+    let ordinary = list(pod, "/spec/containers")
+        .iter()
+        .any(|c| text(c, "/name") == PROXY);
+    let state = |status: &Value, name: &str| {
+        status
+            .pointer("/state")
+            .is_some_and(|s| s.get(name).is_some())
+    };
     let of_regular: Vec<&Value> = list(pod, "/status/containerStatuses").iter().collect();
-    let (proxies, others): (Vec<&Value>, Vec<&Value>) =
-        of_regular.into_iter().partition(|s| text(s, "/name") == PROXY);
+    let (proxies, others): (Vec<&Value>, Vec<&Value>) = of_regular
+        .into_iter()
+        .partition(|s| text(s, "/name") == PROXY);
     ordinary
         && spec_containers(pod).count() > 1
         && statuses(pod).count() > 1

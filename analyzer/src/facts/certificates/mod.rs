@@ -34,19 +34,36 @@ pub struct Presented {
 /// Parses a PEM file.
 pub(super) fn parse(entry: &Arc<EntryInfo>, bytes: &[u8]) -> Vec<Piece> {
     let (subject, role) = match &entry.kind {
-        EntryKind::ProxyIdentity { namespace, pod } => {
-            (Subject::namespaced("Pod", namespace.as_str(), pod.as_str()), "leaf")
-        }
-        EntryKind::ServerTls { namespace, service } => {
-            (Subject::namespaced("Service", namespace.as_str(), service.as_str()), "webhook")
-        }
-        _ => (Subject::cluster("Certificate", entry.path.file_name()), "file"),
+        EntryKind::ProxyIdentity { namespace, pod } => (
+            Subject::namespaced("Pod", namespace.as_str(), pod.as_str()),
+            "leaf",
+        ),
+        EntryKind::ServerTls { namespace, service } => (
+            Subject::namespaced("Service", namespace.as_str(), service.as_str()),
+            "webhook",
+        ),
+        _ => (
+            Subject::cluster("Certificate", entry.path.file_name()),
+            "file",
+        ),
     };
     let (certificates, broken) = certificates(bytes);
     let path = entry.path.to_string();
-    let mut pieces: Vec<Piece> =
-        broken.into_iter().map(|detail| Piece::Gap(Gap { entry: path.clone(), detail })).collect();
-    pieces.push(Piece::Chain(Box::new(Presented { entry: path, subject, role, certificates })));
+    let mut pieces: Vec<Piece> = broken
+        .into_iter()
+        .map(|detail| {
+            Piece::Gap(Gap {
+                entry: path.clone(),
+                detail,
+            })
+        })
+        .collect();
+    pieces.push(Piece::Chain(Box::new(Presented {
+        entry: path,
+        subject,
+        role,
+        certificates,
+    })));
     pieces
 }
 
@@ -89,17 +106,35 @@ fn places(sources: &Sources<'_>) -> Vec<Place> {
     let namespace = sources.control_plane_namespace();
     if let Some(config) = sources.object("ConfigMap", &namespace, "linkerd-identity-trust-roots") {
         let pem = text(&config.value, "/data/ca-bundle.crt");
-        places.extend(place("trust-anchor", config, "trust anchors", pem.as_bytes()));
+        places.extend(place(
+            "trust-anchor",
+            config,
+            "trust anchors",
+            pem.as_bytes(),
+        ));
     }
-    for object in ["MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"].iter().flat_map(|k| sources.kind(k)) {
+    for object in [
+        "MutatingWebhookConfiguration",
+        "ValidatingWebhookConfiguration",
+    ]
+    .iter()
+    .flat_map(|k| sources.kind(k))
+    {
         for hook in list(&object.value, "/webhooks") {
             let name = text(hook, "/name");
             let bundle = ca_bundle(hook).filter(|_| name.ends_with(".linkerd.io"));
             places.extend(bundle.and_then(|pem| place("webhook-ca", object, name, &pem)));
         }
     }
-    for object in sources.kind("APIService").iter().filter(|a| a.name.contains("linkerd.io")) {
-        places.extend(ca_bundle(&object.value).and_then(|pem| place("apiservice-ca", object, &object.name, &pem)));
+    for object in sources
+        .kind("APIService")
+        .iter()
+        .filter(|a| a.name.contains("linkerd.io"))
+    {
+        places.extend(
+            ca_bundle(&object.value)
+                .and_then(|pem| place("apiservice-ca", object, &object.name, &pem)),
+        );
     }
     for chain in &sources.chains {
         for (at, certificate) in chain.certificates.iter().enumerate() {
@@ -123,8 +158,18 @@ fn places(sources: &Sources<'_>) -> Vec<Place> {
 fn place(role: &'static str, object: &Object, what: &str, pem: &[u8]) -> Option<Place> {
     let (certificates, _) = certificates(pem);
     let first = certificates.first()?;
-    let evidence = object.evidence(&format!("{} {}: {what}: {}", object.kind, object.name, first.in_words()));
-    Some(Place { role, subject: object.subject(), evidence, certificates })
+    let evidence = object.evidence(&format!(
+        "{} {}: {what}: {}",
+        object.kind,
+        object.name,
+        first.in_words()
+    ));
+    Some(Place {
+        role,
+        subject: object.subject(),
+        evidence,
+        certificates,
+    })
 }
 
 /// Table `certificates`. The same certificate in the same role is one row with all its places.
@@ -136,7 +181,9 @@ fn rows(sources: &Sources<'_>, places: &[Place]) -> Vec<Fact> {
             let fact = facts.entry(key).or_insert_with(|| Fact {
                 subjects: Vec::new(),
                 evidence: Vec::new(),
-                fields: certificate.fields(Row::new().set("role", place.role), sources.at()).build(),
+                fields: certificate
+                    .fields(Row::new().set("role", place.role), sources.at())
+                    .build(),
             });
             fact.subjects.push(place.subject.clone());
             fact.evidence.push(place.evidence.clone());
@@ -149,7 +196,9 @@ fn rows(sources: &Sources<'_>, places: &[Place]) -> Vec<Fact> {
 fn chains(sources: &Sources<'_>, places: &[Place], anchors: &[Certificate]) -> Vec<Fact> {
     let mut facts = Vec::new();
     for chain in &sources.chains {
-        let Some(leaf) = chain.certificates.first() else { continue };
+        let Some(leaf) = chain.certificates.first() else {
+            continue;
+        };
         let trusted: Vec<Certificate> = match chain.role {
             "leaf" => anchors.to_vec(),
             "webhook" => webhook_anchors(sources, places, &chain.subject),
@@ -179,11 +228,15 @@ fn chains(sources: &Sources<'_>, places: &[Place], anchors: &[Certificate]) -> V
 
 /// The CA bundles of the webhooks that a Service serves.
 fn webhook_anchors(sources: &Sources<'_>, places: &[Place], service: &Subject) -> Vec<Certificate> {
-    let kinds = ["MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"];
+    let kinds = [
+        "MutatingWebhookConfiguration",
+        "ValidatingWebhookConfiguration",
+    ];
     let serves = |object: &Object| {
         list(&object.value, "/webhooks").iter().any(|hook| {
             text(hook, "/clientConfig/service/name") == service.name
-                && Some(text(hook, "/clientConfig/service/namespace")) == service.namespace.as_deref()
+                && Some(text(hook, "/clientConfig/service/namespace"))
+                    == service.namespace.as_deref()
         })
     };
     let objects: BTreeSet<Subject> = kinds
@@ -192,7 +245,9 @@ fn webhook_anchors(sources: &Sources<'_>, places: &[Place], service: &Subject) -
         .filter(|o| serves(o))
         .map(Object::subject)
         .collect();
-    let of_service = places.iter().filter(|p| p.role == "webhook-ca" && objects.contains(&p.subject));
+    let of_service = places
+        .iter()
+        .filter(|p| p.role == "webhook-ca" && objects.contains(&p.subject));
     of_service.flat_map(|p| p.certificates.clone()).collect()
 }
 
@@ -221,9 +276,20 @@ fn trust_roots(sources: &Sources<'_>, anchors: &[Certificate]) -> Vec<Fact> {
             .set("differs", differs)
             .set("shares_one", shares)
             .text("sha256", told);
-        let word = if differs { "another set of trust anchors than" } else { "the trust anchors of" };
-        let excerpt = format!("Pod {}/{}: its proxy has {word} the cluster's ConfigMap", pod.namespace, pod.name);
-        Some(Fact { subjects: vec![pod.subject()], evidence: vec![pod.evidence(&excerpt)], fields: row.build() })
+        let word = if differs {
+            "another set of trust anchors than"
+        } else {
+            "the trust anchors of"
+        };
+        let excerpt = format!(
+            "Pod {}/{}: its proxy has {word} the cluster's ConfigMap",
+            pod.namespace, pod.name
+        );
+        Some(Fact {
+            subjects: vec![pod.subject()],
+            evidence: vec![pod.evidence(&excerpt)],
+            fields: row.build(),
+        })
     });
     facts.collect()
 }
@@ -233,13 +299,18 @@ fn trust_roots(sources: &Sources<'_>, anchors: &[Certificate]) -> Vec<Fact> {
 fn current_hashes(sources: &Sources<'_>) -> Vec<String> {
     let namespace = sources.control_plane_namespace();
     let config = sources.object("ConfigMap", &namespace, "linkerd-identity-trust-roots");
-    let pem = config.map(|c| text(&c.value, "/data/ca-bundle.crt")).unwrap_or_default();
+    let pem = config
+        .map(|c| text(&c.value, "/data/ca-bundle.crt"))
+        .unwrap_or_default();
     if pem.is_empty() {
         return Vec::new();
     }
     let bare = pem.trim();
     let texts = [pem.to_owned(), bare.to_owned(), format!("{bare}\n")];
-    texts.iter().map(|text| bundle::sha256_hex(text.as_bytes())).collect()
+    texts
+        .iter()
+        .map(|text| bundle::sha256_hex(text.as_bytes()))
+        .collect()
 }
 
 /// Fields that every certificate row has.
@@ -253,7 +324,10 @@ impl Certificate {
             .time("not_after", Some(self.not_after))
             .set("remaining_s", remaining)
             .set("days_left", remaining / 86_400.0)
-            .set("lifetime_s", super::row::seconds_between(self.not_before, self.not_after))
+            .set(
+                "lifetime_s",
+                super::row::seconds_between(self.not_before, self.not_after),
+            )
             .set("expired", at > self.not_after)
             .set("not_yet_valid", at < self.not_before)
             .set("is_ca", self.is_ca)

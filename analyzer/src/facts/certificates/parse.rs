@@ -31,8 +31,15 @@ pub(crate) struct Certificate {
 impl Certificate {
     /// One line about the certificate.
     pub(super) fn in_words(&self) -> String {
-        let subject = self.names.first().filter(|_| self.subject.is_empty()).unwrap_or(&self.subject);
-        format!("`{subject}` of issuer `{}`, valid from {} to {}", self.issuer, self.not_before, self.not_after)
+        let subject = self
+            .names
+            .first()
+            .filter(|_| self.subject.is_empty())
+            .unwrap_or(&self.subject);
+        format!(
+            "`{subject}` of issuer `{}`, valid from {} to {}",
+            self.issuer, self.not_before, self.not_after
+        )
     }
 }
 

@@ -73,7 +73,10 @@ pub(super) fn verify(chain: &[Certificate], anchors: &[Certificate], at: Timesta
             }
             continue;
         }
-        let mut named = anchors.iter().filter(|a| a.subject == certificate.issuer).peekable();
+        let mut named = anchors
+            .iter()
+            .filter(|a| a.subject == certificate.issuer)
+            .peekable();
         if named.peek().is_none() {
             return Verdict::UnknownIssuer(certificate.issuer.clone());
         }
@@ -87,9 +90,10 @@ pub(super) fn verify(chain: &[Certificate], anchors: &[Certificate], at: Timesta
 }
 
 fn is_signed_by(certificate: &Certificate, parent: &Certificate) -> bool {
-    let (Ok((_, child)), Ok((_, parent))) =
-        (X509Certificate::from_der(&certificate.der), X509Certificate::from_der(&parent.der))
-    else {
+    let (Ok((_, child)), Ok((_, parent))) = (
+        X509Certificate::from_der(&certificate.der),
+        X509Certificate::from_der(&parent.der),
+    ) else {
         return false;
     };
     child.verify_signature(Some(parent.public_key())).is_ok()

@@ -18,6 +18,8 @@ pub struct InitLog {
     pub(super) line: u64,
     /// The rules of the last nat table that was printed, in the syntax of `iptables -S`.
     pub(super) rules: Option<Vec<String>>,
+    /// Whether a printed table had the proxy's chains at some time.
+    pub(super) had_proxy_chains: bool,
     /// Whether a printed table lost the proxy's chains, or a command flushed it.
     pub(super) flushed: bool,
     pub(super) flush_line: String,
@@ -26,17 +28,47 @@ pub struct InitLog {
 impl InitLog {
     /// What kind of failure it is, in one word that rules can compare.
     pub(super) fn failure_kind(&self) -> &'static str {
-        let text = self.failure.as_deref().unwrap_or_default().to_ascii_lowercase();
+        let text = self
+            .failure
+            .as_deref()
+            .unwrap_or_default()
+            .to_ascii_lowercase();
         let kinds: [(&str, &[&str]); 7] = [
-            ("binary", &["valid values are only", "executable file not found", "no such file"]),
+            (
+                "binary",
+                &[
+                    "valid values are only",
+                    "executable file not found",
+                    "no such file",
+                ],
+            ),
             ("lock", &["xtables lock"]),
             ("ipv6", &["ip6tables"]),
-            ("permission", &["operation not permitted", "permission denied", "must be root"]),
-            ("kernel", &["can't initialize iptables table", "table does not exist", "failed to initialize nft", "protocol not supported", "no chain/target/match", "incompatible"]),
+            (
+                "permission",
+                &[
+                    "operation not permitted",
+                    "permission denied",
+                    "must be root",
+                ],
+            ),
+            (
+                "kernel",
+                &[
+                    "can't initialize iptables table",
+                    "table does not exist",
+                    "failed to initialize nft",
+                    "protocol not supported",
+                    "no chain/target/match",
+                    "incompatible",
+                ],
+            ),
             ("usage", &["unknown flag", "usage:", "invalid argument"]),
             ("exit", &["exit status", "aborting"]),
         ];
-        let found = kinds.iter().find(|(_, words)| words.iter().any(|w| text.contains(w)));
+        let found = kinds
+            .iter()
+            .find(|(_, words)| words.iter().any(|w| text.contains(w)));
         match found {
             Some((kind, _)) => kind,
             None if text.is_empty() => "",
@@ -66,7 +98,10 @@ const FAILURES: [&str; 14] = [
 /// Reads a log; `None` if it says nothing of iptables.
 pub(super) fn parse(bytes: &[u8], is_linkerd: bool) -> Option<InitLog> {
     let content = String::from_utf8_lossy(bytes);
-    let mut log = InitLog { line: 1, ..InitLog::default() };
+    let mut log = InitLog {
+        line: 1,
+        ..InitLog::default()
+    };
     let mut tables = Tables::default();
     let mut speaks = is_linkerd;
     for (number, line) in content.lines().enumerate() {
@@ -96,6 +131,7 @@ pub(super) fn parse(bytes: &[u8], is_linkerd: bool) -> Option<InitLog> {
         log.line = content.lines().count() as u64;
         log.flush_line = tables.last_lines();
     }
+    log.had_proxy_chains = tables.had_proxy_chains;
     log.rules = tables.last;
     // Help texts and other programs' flags mention iptables too: only tables and commands count.
     (speaks && (is_linkerd || log.rules.is_some() || log.flushed)).then_some(log)
@@ -120,15 +156,23 @@ fn backend(command: &str) -> &'static str {
 fn is_flush(command: &str) -> bool {
     let words: Vec<&str> = command.split_whitespace().collect();
     let runs_iptables = words.iter().any(|w| w.contains("iptables"));
-    let empties = words.windows(2).any(|w| matches!(w, ["-F" | "--flush" | "-X", _]))
-        || words.last().is_some_and(|w| matches!(*w, "-F" | "--flush" | "-X"));
+    let empties = words
+        .windows(2)
+        .any(|w| matches!(w, ["-F" | "--flush" | "-X", _]))
+        || words
+            .last()
+            .is_some_and(|w| matches!(*w, "-F" | "--flush" | "-X"));
     runs_iptables && empties
 }
 
 /// The line without a kubelet timestamp.
 fn without_stamp(line: &str) -> &str {
     match line.split_once(' ') {
-        Some((stamp, rest)) if stamp.len() >= 20 && stamp.ends_with('Z') && stamp.starts_with('2') => rest,
+        Some((stamp, rest))
+            if stamp.len() >= 20 && stamp.ends_with('Z') && stamp.starts_with('2') =>
+        {
+            rest
+        }
         _ => line,
     }
 }
@@ -138,9 +182,14 @@ fn logrus_message(text: &str) -> String {
     match text.split_once(" msg=\"") {
         Some((_, rest)) => {
             let body = rest.rsplit_once('"').map_or(rest, |(body, _)| body);
-            body.replace("\\n", "\n").replace("\\t", "\t").replace("\\\"", "\"")
+            body.replace("\\n", "\n")
+                .replace("\\t", "\t")
+                .replace("\\\"", "\"")
         }
-        None => text.split_once(" msg=").map_or(text, |(_, rest)| rest).to_owned(),
+        None => text
+            .split_once(" msg=")
+            .map_or(text, |(_, rest)| rest)
+            .to_owned(),
     }
 }
 
@@ -163,7 +212,8 @@ impl Tables {
             self.close();
             return line == "COMMIT";
         }
-        let is_part = line.starts_with(':') || line.starts_with('*')
+        let is_part = line.starts_with(':')
+            || line.starts_with('*')
             || ["-A ", "-N ", "-P "].iter().any(|p| line.starts_with(p));
         if is_part && let Some(open) = &mut self.open {
             open.push(line.to_owned());
@@ -210,7 +260,8 @@ mod tests {
 
     #[test]
     fn a_table_that_is_printed_without_the_proxys_chains_is_flushed() {
-        let text = "-P PREROUTING ACCEPT\n-N PROXY_INIT_OUTPUT\n-P PREROUTING ACCEPT\n-P OUTPUT ACCEPT\n";
+        let text =
+            "-P PREROUTING ACCEPT\n-N PROXY_INIT_OUTPUT\n-P PREROUTING ACCEPT\n-P OUTPUT ACCEPT\n";
         assert!(parse(text.as_bytes(), false).unwrap().flushed);
         assert!(parse(b"+ iptables -t nat -F\n", false).unwrap().flushed);
         assert_eq!(parse(b"connecting to the database\n", false), None);
@@ -219,9 +270,18 @@ mod tests {
     #[test]
     fn failures_are_sorted_by_what_would_mend_them() {
         let kind = |text: &str| parse(text.as_bytes(), true).unwrap().failure_kind();
-        assert_eq!(kind("exec /usr/lib/linkerd/linkerd2-proxy-init: operation not permitted"), "permission");
-        assert_eq!(kind("Error: --firewall-bin-path valid values are only \"iptables\""), "binary");
-        assert_eq!(kind("level=error msg=\"aborting firewall configuration\""), "exit");
+        assert_eq!(
+            kind("exec /usr/lib/linkerd/linkerd2-proxy-init: operation not permitted"),
+            "permission"
+        );
+        assert_eq!(
+            kind("Error: --firewall-bin-path valid values are only \"iptables\""),
+            "binary"
+        );
+        assert_eq!(
+            kind("level=error msg=\"aborting firewall configuration\""),
+            "exit"
+        );
         assert_eq!(kind("all is well"), "");
     }
 }

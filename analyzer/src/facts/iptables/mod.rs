@@ -25,15 +25,26 @@ const MAX_BYTES: u64 = 1 << 20;
 /// containers' logs are looked at too, as long as they are short: any init container may change
 /// the tables.
 pub(super) fn wants(entry: &EntryInfo) -> bool {
-    let EntryKind::PodLog { container, .. } = &entry.kind else { return false };
+    let EntryKind::PodLog { container, .. } = &entry.kind else {
+        return false;
+    };
     let is_small = entry.bytes.is_none_or(|b| b <= MAX_BYTES);
-    is_small && (INIT.contains(&container.as_str()) || !super::pods::PROXY.eq(container))
-        && entry.bytes.is_none_or(|b| b <= 64 << 10 || INIT.contains(&container.as_str()))
+    is_small
+        && (INIT.contains(&container.as_str()) || !super::pods::PROXY.eq(container))
+        && entry
+            .bytes
+            .is_none_or(|b| b <= 64 << 10 || INIT.contains(&container.as_str()))
 }
 
 /// Parses the log of an init container.
 pub(super) fn parse(entry: &Arc<EntryInfo>, bytes: &[u8]) -> Vec<Piece> {
-    let EntryKind::PodLog { namespace, pod, container, previous } = &entry.kind else {
+    let EntryKind::PodLog {
+        namespace,
+        pod,
+        container,
+        previous,
+    } = &entry.kind
+    else {
         return Vec::new();
     };
     let log = log::parse(bytes, INIT.contains(&container.as_str()));
@@ -51,7 +62,11 @@ pub(super) fn parse(entry: &Arc<EntryInfo>, bytes: &[u8]) -> Vec<Piece> {
 
 /// Derives the table.
 pub(super) fn derive(sources: &Sources<'_>) -> Vec<Fact> {
-    sources.init_logs.iter().map(|log| fact(sources, log)).collect()
+    sources
+        .init_logs
+        .iter()
+        .map(|log| fact(sources, log))
+        .collect()
 }
 
 fn fact(sources: &Sources<'_>, log: &InitLog) -> Fact {
@@ -60,34 +75,72 @@ fn fact(sources: &Sources<'_>, log: &InitLog) -> Fact {
     let inbound = verdicts.as_ref().map(|v| v.inbound);
     let outbound = verdicts.as_ref().map(|v| v.outbound);
     let ignored = |ports: &[String]| ports.join(",");
+    let is_linkerd = INIT.contains(&log.container.as_str());
+    let bypasses = inbound == Some(walk::Verdict::Bypasses) && outbound == inbound;
+    // Tables that had the proxy's rules and now lead around it were emptied in between.
+    let flushed = log.flushed || (!is_linkerd && log.had_proxy_chains && bypasses);
     let row = Row::new()
         .set("namespace", log.namespace.as_str())
         .set("pod", log.pod.as_str())
         .set("container", log.container.as_str())
-        .set("workload", serde_json::json!({"kind": owner.kind, "name": owner.name}))
+        .set(
+            "workload",
+            serde_json::json!({"kind": owner.kind, "name": owner.name}),
+        )
         .set("previous", log.previous)
-        .set("is_linkerd", INIT.contains(&log.container.as_str()))
+        .set("is_linkerd", is_linkerd)
         .set("failed", log.failure.is_some())
         .text("failure", log.failure.as_deref().unwrap_or_default())
         .text("failure_kind", log.failure_kind())
         .set("commands", log.commands)
         .text("backend", &log.backend)
-        .set("flushed", log.flushed)
+        .set("flushed", flushed)
         .set("knows_tables", log.rules.is_some())
         .opt("inbound", inbound.map(walk::Verdict::name))
         .opt("outbound", outbound.map(walk::Verdict::name))
-        .opt("proxy_outbound", verdicts.as_ref().map(|v| v.proxy_outbound.name()))
-        .text("inbound_skip", &verdicts.as_ref().map(|v| ignored(&v.inbound_skip)).unwrap_or_default())
-        .text("outbound_skip", &verdicts.as_ref().map(|v| ignored(&v.outbound_skip)).unwrap_or_default())
-        .set("foreign_chains", verdicts.as_ref().map(|v| v.foreign_chains.clone()).unwrap_or_default());
-    let excerpt = match (&log.failure, log.flushed) {
+        .opt(
+            "proxy_outbound",
+            verdicts.as_ref().map(|v| v.proxy_outbound.name()),
+        )
+        .text(
+            "inbound_skip",
+            &verdicts
+                .as_ref()
+                .map(|v| ignored(&v.inbound_skip))
+                .unwrap_or_default(),
+        )
+        .text(
+            "outbound_skip",
+            &verdicts
+                .as_ref()
+                .map(|v| ignored(&v.outbound_skip))
+                .unwrap_or_default(),
+        )
+        .set(
+            "foreign_chains",
+            verdicts
+                .as_ref()
+                .map(|v| v.foreign_chains.clone())
+                .unwrap_or_default(),
+        );
+    let excerpt = match (&log.failure, flushed) {
         (Some(failure), _) => failure.clone(),
+        (None, true) if log.flush_line.is_empty() => {
+            "the nat table that is printed last has no rule that leads to the proxy".to_owned()
+        }
         (None, true) => log.flush_line.clone(),
         (None, false) => format!("{} commands run with {}", log.commands, log.backend),
     };
-    let evidence = Evidence { line: Some(log.line), ..Evidence::of_entry(log.entry.as_str(), excerpt) };
+    let evidence = Evidence {
+        line: Some(log.line),
+        ..Evidence::of_entry(log.entry.as_str(), excerpt)
+    };
     Fact {
-        subjects: vec![Subject::namespaced("Pod", log.namespace.as_str(), log.pod.as_str())],
+        subjects: vec![Subject::namespaced(
+            "Pod",
+            log.namespace.as_str(),
+            log.pod.as_str(),
+        )],
         evidence: vec![evidence],
         fields: row.build(),
     }

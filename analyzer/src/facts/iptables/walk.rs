@@ -51,8 +51,15 @@ const APP_PORT: u16 = 54_321;
 const MAX_DEPTH: usize = 16;
 
 pub(super) fn verdicts(rules: &[String]) -> Verdicts {
-    let packet = Packet { port: APP_PORT, uid: 0, from_loopback: false };
-    let proxy = Packet { uid: proxy_uid(rules), ..packet };
+    let packet = Packet {
+        port: APP_PORT,
+        uid: 0,
+        from_loopback: false,
+    };
+    let proxy = Packet {
+        uid: proxy_uid(rules),
+        ..packet
+    };
     Verdicts {
         inbound: walk(rules, "PREROUTING", packet, 0).unwrap_or(Verdict::Bypasses),
         outbound: walk(rules, "OUTPUT", packet, 0).unwrap_or(Verdict::Bypasses),
@@ -65,8 +72,11 @@ pub(super) fn verdicts(rules: &[String]) -> Verdicts {
 
 /// The UID that the proxy's own rule names.
 fn proxy_uid(rules: &[String]) -> u32 {
-    let own = rules.iter().find(|r| r.contains("PROXY_INIT_OUTPUT") && r.contains("--uid-owner"));
-    own.and_then(|r| option(r, "--uid-owner")?.parse().ok()).unwrap_or(PROXY_UID)
+    let own = rules
+        .iter()
+        .find(|r| r.contains("PROXY_INIT_OUTPUT") && r.contains("--uid-owner"));
+    own.and_then(|r| option(r, "--uid-owner")?.parse().ok())
+        .unwrap_or(PROXY_UID)
 }
 
 /// Follows a packet through a chain; `None` when the chain ends without a decision.
@@ -78,7 +88,10 @@ fn walk(rules: &[String], chain: &str, packet: Packet, depth: usize) -> Option<V
         if !matches(rule, packet) {
             continue;
         }
-        match option(rule, "-j").or_else(|| option(rule, "-g")).unwrap_or_default() {
+        match option(rule, "-j")
+            .or_else(|| option(rule, "-g"))
+            .unwrap_or_default()
+        {
             "REDIRECT" => return Some(Verdict::Redirected),
             "RETURN" => return None,
             "ACCEPT" | "DNAT" | "SNAT" | "MASQUERADE" | "DROP" => return Some(Verdict::Bypasses),
@@ -96,7 +109,9 @@ fn walk(rules: &[String], chain: &str, packet: Packet, depth: usize) -> Option<V
 /// Whether a packet meets a rule's conditions, as far as probe packets can tell.
 fn matches(rule: &str, packet: Packet) -> bool {
     let is_tcp = option(rule, "-p").is_none_or(|p| p == "tcp");
-    let loopback = option(rule, "-o").or_else(|| option(rule, "-i")).is_none_or(|i| (i == "lo") == packet.from_loopback);
+    let loopback = option(rule, "-o")
+        .or_else(|| option(rule, "-i"))
+        .is_none_or(|i| (i == "lo") == packet.from_loopback);
     let uid = option(rule, "--uid-owner").is_none_or(|u| u.parse() == Ok(packet.uid));
     let ports = option(rule, "--dports").or_else(|| option(rule, "--dport"));
     let port = ports.is_none_or(|ports| ports.split(',').any(|range| is_in(range, packet.port)));
@@ -121,9 +136,14 @@ fn option<'a>(rule: &'a str, name: &str) -> Option<&'a str> {
 }
 
 fn skipped(rules: &[String], chain: &str) -> Vec<String> {
-    let of_chain = rules.iter().filter(|r| option(r, "-A") == Some(chain) && option(r, "-j") == Some("RETURN"));
+    let of_chain = rules
+        .iter()
+        .filter(|r| option(r, "-A") == Some(chain) && option(r, "-j") == Some("RETURN"));
     let ports = of_chain.filter_map(|r| option(r, "--dports").or_else(|| option(r, "--dport")));
-    ports.flat_map(|p| p.split(',')).map(str::to_owned).collect()
+    ports
+        .flat_map(|p| p.split(','))
+        .map(str::to_owned)
+        .collect()
 }
 
 fn foreign_chains(rules: &[String]) -> Vec<String> {
@@ -171,7 +191,10 @@ mod tests {
 
     #[test]
     fn an_empty_table_redirects_nothing_and_a_loop_ends() {
-        assert_eq!(verdicts(&table(&["-P PREROUTING ACCEPT"])).inbound, Verdict::Bypasses);
+        assert_eq!(
+            verdicts(&table(&["-P PREROUTING ACCEPT"])).inbound,
+            Verdict::Bypasses
+        );
         let looping = table(&["-A OUTPUT -j A", "-A A -j B", "-A B -j A"]);
         assert_eq!(verdicts(&looping).outbound, Verdict::Bypasses);
     }

@@ -27,12 +27,21 @@ pub(super) fn parse(
             continue;
         }
         let number = number as u64 + 1;
-        let name_end = line.iter().position(|b| matches!(b, b'{' | b' ' | b'\t')).unwrap_or(line.len());
-        let name = line.get(..name_end).and_then(|n| std::str::from_utf8(n).ok()).unwrap_or_default();
+        let name_end = line
+            .iter()
+            .position(|b| matches!(b, b'{' | b' ' | b'\t'))
+            .unwrap_or(line.len());
+        let name = line
+            .get(..name_end)
+            .and_then(|n| std::str::from_utf8(n).ok())
+            .unwrap_or_default();
         if is_name(name) && !wants(name) {
             continue;
         }
-        match std::str::from_utf8(line).ok().and_then(|text| sample(text, name_end, number)) {
+        match std::str::from_utf8(line)
+            .ok()
+            .and_then(|text| sample(text, name_end, number))
+        {
             Some(sample) if is_name(name) => samples.push(sample),
             _ => broken.get_or_insert((0, number)).0 += 1,
         }
@@ -42,7 +51,9 @@ pub(super) fn parse(
 
 fn is_name(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_alphabetic() || matches!(c, '_' | ':'))
-        && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b':'))
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b':'))
 }
 
 fn sample(line: &str, name_end: usize, number: u64) -> Option<Sample> {
@@ -58,7 +69,12 @@ fn sample(line: &str, name_end: usize, number: u64) -> Option<Sample> {
         "-Inf" => f64::NEG_INFINITY,
         number => number.parse().ok()?,
     };
-    Some(Sample { family: family.to_owned(), labels, value, line: number })
+    Some(Sample {
+        family: family.to_owned(),
+        labels,
+        value,
+        line: number,
+    })
 }
 
 /// Parses labels after the opening brace; gives them and what follows the closing one.

@@ -49,33 +49,73 @@ pub struct Scrape {
 impl Scrape {
     /// What scrapes are ordered by: those of one container follow each other.
     pub(super) fn key(&self) -> (Origin, &str, &str, &str, u32) {
-        (self.origin, &self.namespace, &self.pod, &self.container, self.number)
+        (
+            self.origin,
+            &self.namespace,
+            &self.pod,
+            &self.container,
+            self.number,
+        )
     }
 }
 
 /// Parses one scrape.
 pub(super) fn parse(entry: &Arc<EntryInfo>, bytes: &[u8], demand: &Demand) -> Vec<Piece> {
     let (origin, namespace, pod, container, number) = match &entry.kind {
-        EntryKind::ProxyMetrics { namespace, pod, scrape } => {
-            (Origin::Proxy, namespace.clone(), pod.clone(), super::pods::PROXY.to_owned(), *scrape)
-        }
-        EntryKind::ControllerMetrics { namespace, pod, container, scrape } => {
-            (Origin::Controller, namespace.clone(), pod.clone(), container.clone(), *scrape)
-        }
+        EntryKind::ProxyMetrics {
+            namespace,
+            pod,
+            scrape,
+        } => (
+            Origin::Proxy,
+            namespace.clone(),
+            pod.clone(),
+            super::pods::PROXY.to_owned(),
+            *scrape,
+        ),
+        EntryKind::ControllerMetrics {
+            namespace,
+            pod,
+            container,
+            scrape,
+        } => (
+            Origin::Controller,
+            namespace.clone(),
+            pod.clone(),
+            container.clone(),
+            *scrape,
+        ),
         _ => {
             let name = entry.path.file_name();
             let name = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
-            (Origin::Proxy, String::new(), name.to_owned(), super::pods::PROXY.to_owned(), 1)
+            (
+                Origin::Proxy,
+                String::new(),
+                name.to_owned(),
+                super::pods::PROXY.to_owned(),
+                1,
+            )
         }
     };
     let (samples, broken) = exposition::parse(bytes, |family| tables::wants(family, demand));
     let mut pieces = Vec::new();
     if let Some((count, first)) = broken {
         let detail = format!("{count} lines are no metrics, the first is line {first}");
-        pieces.push(Piece::Gap(Gap { entry: entry.path.to_string(), detail }));
+        pieces.push(Piece::Gap(Gap {
+            entry: entry.path.to_string(),
+            detail,
+        }));
     }
     let entry = entry.path.to_string();
-    let scrape = Scrape { origin, namespace, pod, container, number, entry, samples };
+    let scrape = Scrape {
+        origin,
+        namespace,
+        pod,
+        container,
+        number,
+        entry,
+        samples,
+    };
     pieces.push(Piece::Scrape(Box::new(scrape)));
     pieces
 }

@@ -20,7 +20,11 @@ pub(super) struct Series<'a> {
 impl<'a> Series<'a> {
     /// A label's value; empty if it is missing.
     pub(super) fn label(&self, name: &str) -> &'a str {
-        self.labels.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str()).unwrap_or_default()
+        self.labels
+            .iter()
+            .find(|(n, _)| n == name)
+            .map(|(_, v)| v.as_str())
+            .unwrap_or_default()
     }
 
     pub(super) fn labels(&self) -> &'a [(String, String)] {
@@ -30,7 +34,11 @@ impl<'a> Series<'a> {
     /// What a counter grew by between the scrapes. After a restart it starts at zero.
     pub(super) fn delta(&self) -> Option<f64> {
         let previous = self.previous?;
-        Some(if self.value >= previous { self.value - previous } else { self.value })
+        Some(if self.value >= previous {
+            self.value - previous
+        } else {
+            self.value
+        })
     }
 }
 
@@ -52,10 +60,13 @@ impl<'a> SeriesSet<'a> {
     /// Groups scrapes by container.
     pub(super) fn group(sources: &'a Sources<'_>) -> Vec<Self> {
         let same = |a: &Scrape, b: &Scrape| {
-            (a.origin, &a.namespace, &a.pod, &a.container) == (b.origin, &b.namespace, &b.pod, &b.container)
+            (a.origin, &a.namespace, &a.pod, &a.container)
+                == (b.origin, &b.namespace, &b.pod, &b.container)
         };
         let groups = sources.scrapes.chunk_by(same);
-        groups.filter_map(|scrapes| Self::of(sources, scrapes)).collect()
+        groups
+            .filter_map(|scrapes| Self::of(sources, scrapes))
+            .collect()
     }
 
     fn of(sources: &Sources<'_>, scrapes: &'a [Scrape]) -> Option<Self> {
@@ -63,7 +74,10 @@ impl<'a> SeriesSet<'a> {
         let first = scrapes.first().filter(|s| s.number != last.number);
         let mut before = BTreeMap::new();
         for sample in first.iter().flat_map(|s| &s.samples) {
-            before.insert((sample.family.as_str(), sample.labels.as_slice_key()), sample.value);
+            before.insert(
+                (sample.family.as_str(), sample.labels.as_slice_key()),
+                sample.value,
+            );
         }
         let mut series: BTreeMap<&str, Vec<Series<'_>>> = BTreeMap::new();
         for sample in &last.samples {
@@ -115,7 +129,10 @@ impl<'a> SeriesSet<'a> {
 
     /// Evidence at a series' line.
     pub(super) fn evidence(&self, series: &Series<'_>, excerpt: &str) -> Evidence {
-        Evidence { line: Some(series.line), ..Evidence::of_entry(self.entry, excerpt) }
+        Evidence {
+            line: Some(series.line),
+            ..Evidence::of_entry(self.entry, excerpt)
+        }
     }
 }
 
@@ -124,9 +141,13 @@ fn interval(sources: &Sources<'_>, first: &str, last: &str) -> Option<f64> {
     let ledger = &sources.context.manifest?.ledger;
     let at = |entry: &str| {
         let rows = ledger.iter().filter(|r| {
-            matches!(r.source, SourceKind::ProxyMetrics | SourceKind::ControllerMetrics)
+            matches!(
+                r.source,
+                SourceKind::ProxyMetrics | SourceKind::ControllerMetrics
+            )
         });
-        rows.filter(|r| r.path.as_ref().is_some_and(|p| p.as_str() == entry)).find_map(|r| r.at)
+        rows.filter(|r| r.path.as_ref().is_some_and(|p| p.as_str() == entry))
+            .find_map(|r| r.at)
     };
     let seconds = at(last)?.duration_since(at(first)?).as_secs_f64();
     (seconds > 0.0).then_some(seconds)

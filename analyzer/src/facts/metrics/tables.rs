@@ -66,15 +66,51 @@ pub(super) fn derive(
 ) -> Vec<(&'static str, Vec<Fact>)> {
     let proxies: Vec<&SeriesSet<'_>> = sets.iter().filter(|s| s.origin == Origin::Proxy).collect();
     vec![
-        ("metrics", sets.iter().flat_map(|s| raw(sources, s)).collect()),
-        ("denials", proxies.iter().flat_map(|s| denials(sources, s)).collect()),
-        ("connections", proxies.iter().flat_map(|s| connections(sources, s)).collect()),
-        ("tcp_errors", proxies.iter().flat_map(|s| tcp_errors(sources, s)).collect()),
-        ("detection", proxies.iter().flat_map(|s| detection(sources, s)).collect()),
-        ("requests", proxies.iter().flat_map(|s| requests(sources, s)).collect()),
-        ("responses", proxies.iter().flat_map(|s| responses(sources, s)).collect()),
-        ("control_clients", proxies.iter().flat_map(|s| control_clients(sources, s)).collect()),
-        ("processes", sets.iter().map(|s| process(sources, s)).collect()),
+        (
+            "metrics",
+            sets.iter().flat_map(|s| raw(sources, s)).collect(),
+        ),
+        (
+            "denials",
+            proxies.iter().flat_map(|s| denials(sources, s)).collect(),
+        ),
+        (
+            "connections",
+            proxies
+                .iter()
+                .flat_map(|s| connections(sources, s))
+                .collect(),
+        ),
+        (
+            "tcp_errors",
+            proxies
+                .iter()
+                .flat_map(|s| tcp_errors(sources, s))
+                .collect(),
+        ),
+        (
+            "detection",
+            proxies.iter().flat_map(|s| detection(sources, s)).collect(),
+        ),
+        (
+            "requests",
+            proxies.iter().flat_map(|s| requests(sources, s)).collect(),
+        ),
+        (
+            "responses",
+            proxies.iter().flat_map(|s| responses(sources, s)).collect(),
+        ),
+        (
+            "control_clients",
+            proxies
+                .iter()
+                .flat_map(|s| control_clients(sources, s))
+                .collect(),
+        ),
+        (
+            "processes",
+            sets.iter().map(|s| process(sources, s)).collect(),
+        ),
     ]
 }
 
@@ -90,7 +126,12 @@ fn row(sources: &Sources<'_>, set: &SeriesSet<'_>) -> Row {
 
 fn text_of(series: &Series<'_>) -> String {
     let labels = series.labels().iter().map(|(n, v)| format!("{n}=\"{v}\""));
-    format!("{}{{{}}} {}", series.family, labels.collect::<Vec<_>>().join(","), series.value)
+    format!(
+        "{}{{{}}} {}",
+        series.family,
+        labels.collect::<Vec<_>>().join(","),
+        series.value
+    )
 }
 
 fn rate(set: &SeriesSet<'_>, delta: Option<f64>) -> Option<f64> {
@@ -100,19 +141,26 @@ fn rate(set: &SeriesSet<'_>, delta: Option<f64>) -> Option<f64> {
 /// Table `metrics`: the raw series that rules ask for.
 fn raw(sources: &Sources<'_>, set: &SeriesSet<'_>) -> Vec<Fact> {
     let wanted = &sources.context.demand.metric_families;
-    let facts = set.all().filter(|s| wanted.contains(s.family)).map(|series| {
-        let labels: BTreeMap<_, _> = series.labels().iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
-        let fields = row(sources, set)
-            .set("source", set.origin.name())
-            .set("container", set.container)
-            .set("family", series.family)
-            .set("labels", json!(labels))
-            .opt("value", number(series.value))
-            .opt("previous", series.previous.and_then(number))
-            .opt("delta", series.delta().and_then(number))
-            .opt("rate", rate(set, series.delta()).and_then(number));
-        fact(set, series, fields)
-    });
+    let facts = set
+        .all()
+        .filter(|s| wanted.contains(s.family))
+        .map(|series| {
+            let labels: BTreeMap<_, _> = series
+                .labels()
+                .iter()
+                .map(|(n, v)| (n.as_str(), v.as_str()))
+                .collect();
+            let fields = row(sources, set)
+                .set("source", set.origin.name())
+                .set("container", set.container)
+                .set("family", series.family)
+                .set("labels", json!(labels))
+                .opt("value", number(series.value))
+                .opt("previous", series.previous.and_then(number))
+                .opt("delta", series.delta().and_then(number))
+                .opt("rate", rate(set, series.delta()).and_then(number));
+            fact(set, series, fields)
+        });
     facts.collect()
 }
 
@@ -131,16 +179,33 @@ fn fact(set: &SeriesSet<'_>, series: &Series<'_>, fields: Row) -> Fact {
 
 /// Table `denials`: who was refused by a proxy's inbound policy.
 fn denials(sources: &Sources<'_>, set: &SeriesSet<'_>) -> Vec<Fact> {
-    let families = ["inbound_http_authz_deny_total", "inbound_tcp_authz_deny_total"];
-    let series = families.iter().flat_map(|f| set.family(f)).filter(|s| s.value > 0.0);
+    let families = [
+        "inbound_http_authz_deny_total",
+        "inbound_tcp_authz_deny_total",
+    ];
+    let series = families
+        .iter()
+        .flat_map(|f| set.family(f))
+        .filter(|s| s.value > 0.0);
     let facts = series.map(|series| {
         let target = series.label("target_addr");
         let port = series.label("srv_port");
-        let port = if port.is_empty() { target.rsplit(':').next().unwrap_or_default() } else { port };
+        let port = if port.is_empty() {
+            target.rsplit(':').next().unwrap_or_default()
+        } else {
+            port
+        };
         let client = series.label("client_id");
         let account = client.split(".serviceaccount.").next().unwrap_or_default();
         let fields = row(sources, set)
-            .set("protocol", if series.family.contains("http") { "http" } else { "tcp" })
+            .set(
+                "protocol",
+                if series.family.contains("http") {
+                    "http"
+                } else {
+                    "tcp"
+                },
+            )
             .text("server", series.label("srv_name"))
             .text("server_kind", series.label("srv_kind"))
             .set("port", port.parse::<i64>().map_or(Value::Null, Value::from))
@@ -160,12 +225,22 @@ fn denials(sources: &Sources<'_>, set: &SeriesSet<'_>) -> Vec<Fact> {
 /// Table `connections`: connections per peer, opened against closed.
 fn connections(sources: &Sources<'_>, set: &SeriesSet<'_>) -> Vec<Fact> {
     let key = |s: &Series<'_>| {
-        let labels = ["direction", "peer", "target_port", "dst_namespace", "dst_service", "dst_pod"];
+        let labels = [
+            "direction",
+            "peer",
+            "target_port",
+            "dst_namespace",
+            "dst_service",
+            "dst_pod",
+        ];
         labels.map(|l| s.label(l).to_owned())
     };
     let mut groups: BTreeMap<[String; 6], [f64; 6]> = BTreeMap::new();
     let mut places: BTreeMap<[String; 6], &Series<'_>> = BTreeMap::new();
-    for (at, family) in ["tcp_open_total", "tcp_close_total", "tcp_open_connections"].iter().enumerate() {
+    for (at, family) in ["tcp_open_total", "tcp_close_total", "tcp_open_connections"]
+        .iter()
+        .enumerate()
+    {
         for series in set.family(family) {
             let sums = groups.entry(key(series)).or_default();
             if let Some(value) = sums.get_mut(at) {
@@ -212,15 +287,28 @@ fn connections(sources: &Sources<'_>, set: &SeriesSet<'_>) -> Vec<Fact> {
 /// Table `tcp_errors`: connections that ended in an error.
 fn tcp_errors(sources: &Sources<'_>, set: &SeriesSet<'_>) -> Vec<Fact> {
     let families = ["inbound_tcp_errors_total", "outbound_tcp_errors_total"];
-    let series = families.iter().flat_map(|f| set.family(f)).filter(|s| s.value > 0.0);
+    let series = families
+        .iter()
+        .flat_map(|f| set.family(f))
+        .filter(|s| s.value > 0.0);
     let facts = series.map(|series| {
         let port = series.label("target_port");
         let fields = row(sources, set)
-            .set("direction", if series.family.starts_with("inbound") { "inbound" } else { "outbound" })
+            .set(
+                "direction",
+                if series.family.starts_with("inbound") {
+                    "inbound"
+                } else {
+                    "outbound"
+                },
+            )
             .text("error", series.label("error"))
             .text("target_ip", series.label("target_ip"))
             .opt("port", port.parse::<i64>().ok())
-            .text("service", &service_of_ip(sources, series.label("target_ip")))
+            .text(
+                "service",
+                &service_of_ip(sources, series.label("target_ip")),
+            )
             .set("total", series.value)
             .opt("delta", series.delta());
         fact(set, series, fields)
@@ -231,18 +319,29 @@ fn tcp_errors(sources: &Sources<'_>, set: &SeriesSet<'_>) -> Vec<Fact> {
 /// `namespace/name` of the Service with this cluster IP.
 fn service_of_ip(sources: &Sources<'_>, ip: &str) -> String {
     let services = sources.kind("Service").iter();
-    let mut found = services.filter(|s| !ip.is_empty() && crate::facts::row::text(&s.value, "/spec/clusterIP") == ip);
-    found.next().map(|s| format!("{}/{}", s.namespace, s.name)).unwrap_or_default()
+    let mut found = services
+        .filter(|s| !ip.is_empty() && crate::facts::row::text(&s.value, "/spec/clusterIP") == ip);
+    found
+        .next()
+        .map(|s| format!("{}/{}", s.namespace, s.name))
+        .unwrap_or_default()
 }
 
 /// Table `detection`: how protocol detection ended, per direction and port.
 fn detection(sources: &Sources<'_>, set: &SeriesSet<'_>) -> Vec<Fact> {
-    let families = ["inbound_tcp_detect_http_results_total", "outbound_tcp_detect_http_results_total"];
+    let families = [
+        "inbound_tcp_detect_http_results_total",
+        "outbound_tcp_detect_http_results_total",
+    ];
     let mut groups: BTreeMap<[String; 4], BTreeMap<&str, (f64, f64)>> = BTreeMap::new();
     let mut places: BTreeMap<[String; 4], &Series<'_>> = BTreeMap::new();
     for series in families.iter().flat_map(|f| set.family(f)) {
         let inbound = series.family.starts_with("inbound");
-        let port = if inbound { series.label("srv_port") } else { series.label("parent_port") };
+        let port = if inbound {
+            series.label("srv_port")
+        } else {
+            series.label("parent_port")
+        };
         let key = [
             if inbound { "inbound" } else { "outbound" }.to_owned(),
             port.to_owned(),
@@ -250,7 +349,11 @@ fn detection(sources: &Sources<'_>, set: &SeriesSet<'_>) -> Vec<Fact> {
             series.label("parent_name").to_owned(),
         ];
         let result = series.label("result");
-        let sums = groups.entry(key.clone()).or_default().entry(result).or_default();
+        let sums = groups
+            .entry(key.clone())
+            .or_default()
+            .entry(result)
+            .or_default();
         sums.0 += series.value;
         sums.1 += series.delta().unwrap_or(0.0);
         if matches!(result, "read_timeout" | "error") && series.value > 0.0 {
@@ -297,12 +400,29 @@ fn requests(sources: &Sources<'_>, set: &SeriesSet<'_>) -> Vec<Fact> {
     let mut groups: BTreeMap<[String; 4], BTreeMap<String, (f64, f64)>> = BTreeMap::new();
     let mut places: BTreeMap<[String; 4], &Series<'_>> = BTreeMap::new();
     for series in families.iter().flat_map(|f| set.family(f)) {
-        let labels = ["parent_kind", "parent_namespace", "parent_name", "parent_port"];
+        let labels = [
+            "parent_kind",
+            "parent_namespace",
+            "parent_name",
+            "parent_port",
+        ];
         let key = labels.map(|l| series.label(l).to_owned());
         let error = series.label("error");
-        let outcome = if error.is_empty() { series.label("http_status") } else { error };
-        let outcome = if outcome.is_empty() { series.label("grpc_status") } else { outcome };
-        let sums = groups.entry(key.clone()).or_default().entry(outcome.to_owned()).or_default();
+        let outcome = if error.is_empty() {
+            series.label("http_status")
+        } else {
+            error
+        };
+        let outcome = if outcome.is_empty() {
+            series.label("grpc_status")
+        } else {
+            outcome
+        };
+        let sums = groups
+            .entry(key.clone())
+            .or_default()
+            .entry(outcome.to_owned())
+            .or_default();
         sums.0 += series.value;
         sums.1 += series.delta().unwrap_or(0.0);
         let current = places.entry(key).or_insert(series);
@@ -326,7 +446,9 @@ fn request_fact(
 ) -> Fact {
     let sum = |picks: &dyn Fn(&str) -> bool| {
         let picked = outcomes.iter().filter(|(o, _)| picks(o));
-        picked.fold((0.0, 0.0), |(t, d), (_, (total, delta))| (t + total, d + delta))
+        picked.fold((0.0, 0.0), |(t, d), (_, (total, delta))| {
+            (t + total, d + delta)
+        })
     };
     let all = sum(&|_| true);
     let server_errors = sum(&|o| o.len() == 3 && o.starts_with('5'));
@@ -351,10 +473,19 @@ fn request_fact(
         .set("proxy_errors", proxy_errors.0)
         .set("proxy_errors_delta", proxy_errors.1)
         .opt("failure_ratio", (all.1 > 0.0).then(|| failures / all.1));
-    let told: Vec<String> = outcomes.iter().map(|(o, (t, d))| format!("{o}: {t} (+{d})")).collect();
-    let excerpt = format!("requests to {namespace}/{name}:{port} by outcome, with growth between the scrapes: {}", told.join(", "));
+    let told: Vec<String> = outcomes
+        .iter()
+        .map(|(o, (t, d))| format!("{o}: {t} (+{d})"))
+        .collect();
+    let excerpt = format!(
+        "requests to {namespace}/{name}:{port} by outcome, with growth between the scrapes: {}",
+        told.join(", ")
+    );
     Fact {
-        subjects: vec![set.subject(), Subject::namespaced(kind.as_str(), namespace.as_str(), name.as_str())],
+        subjects: vec![
+            set.subject(),
+            Subject::namespaced(kind.as_str(), namespace.as_str(), name.as_str()),
+        ],
         evidence: vec![set.evidence(series, &excerpt)],
         fields: fields.build(),
     }
@@ -363,7 +494,13 @@ fn request_fact(
 /// Table `responses`: success and latency per peer, from both sides.
 fn responses(sources: &Sources<'_>, set: &SeriesSet<'_>) -> Vec<Fact> {
     let key = |s: &Series<'_>| {
-        let labels = ["direction", "target_port", "dst_namespace", "dst_service", "route_name"];
+        let labels = [
+            "direction",
+            "target_port",
+            "dst_namespace",
+            "dst_service",
+            "route_name",
+        ];
         labels.map(|l| s.label(l).to_owned())
     };
     let mut groups: BTreeMap<[String; 5], ([f64; 5], &Series<'_>)> = BTreeMap::new();
@@ -372,7 +509,13 @@ fn responses(sources: &Sources<'_>, set: &SeriesSet<'_>) -> Vec<Fact> {
         let failed = series.label("classification") == "failure";
         let gateway = matches!(series.label("status_code"), "502" | "503" | "504");
         let delta = series.delta().unwrap_or(0.0);
-        let add = [series.value, delta, f64::from(u8::from(failed)) * series.value, f64::from(u8::from(failed)) * delta, f64::from(u8::from(gateway)) * series.value];
+        let add = [
+            series.value,
+            delta,
+            f64::from(u8::from(failed)) * series.value,
+            f64::from(u8::from(failed)) * delta,
+            f64::from(u8::from(gateway)) * series.value,
+        ];
         sums.iter_mut().zip(add).for_each(|(sum, add)| *sum += add);
     }
     let facts = groups.into_iter().map(|(key, ([total, delta, failures, failures_delta, gateway], series))| {
@@ -414,12 +557,19 @@ fn quantile(buckets: &[&Series<'_>], quantile: f64) -> Option<f64> {
         let count = series.delta().unwrap_or(series.value);
         match series.label("le") {
             "+Inf" => total += count,
-            bound => *bounds.entry(bound.parse::<f64>().ok()?.to_bits()).or_default() += count,
+            bound => {
+                *bounds
+                    .entry(bound.parse::<f64>().ok()?.to_bits())
+                    .or_default() += count
+            }
         }
     }
     (total > 0.0).then_some(())?;
     let wanted = total * quantile;
-    bounds.into_iter().find(|(_, count)| *count >= wanted).map(|(bound, _)| f64::from_bits(bound))
+    bounds
+        .into_iter()
+        .find(|(_, count)| *count >= wanted)
+        .map(|(bound, _)| f64::from_bits(bound))
 }
 
 /// Table `control_clients`: whether a proxy reaches each control-plane component.
@@ -430,7 +580,11 @@ fn control_clients(sources: &Sources<'_>, set: &SeriesSet<'_>) -> Vec<Fact> {
         let series = set.family(&family);
         let first = series.first()?;
         let of = |state: &str| -> f64 {
-            series.iter().filter(|s| s.label("endpoint_state") == state).map(|s| s.value).sum()
+            series
+                .iter()
+                .filter(|s| s.label("endpoint_state") == state)
+                .map(|s| s.value)
+                .sum()
         };
         let (ready, pending) = (of("ready"), of("pending"));
         let fields = row(sources, set)
@@ -439,7 +593,10 @@ fn control_clients(sources: &Sources<'_>, set: &SeriesSet<'_>) -> Vec<Fact> {
             .set("ready", ready)
             .set("pending", pending)
             .set("reachable", ready > 0.0);
-        let excerpt = format!("{component} at {}: {ready} endpoints ready, {pending} pending", first.label("addr"));
+        let excerpt = format!(
+            "{component} at {}: {ready} endpoints ready, {pending} pending",
+            first.label("addr")
+        );
         Some(Fact {
             subjects: vec![set.subject()],
             evidence: vec![set.evidence(first, &excerpt)],
@@ -456,29 +613,43 @@ fn process(sources: &Sources<'_>, set: &SeriesSet<'_>) -> Fact {
         .value("control_identity_cert_expiration_timestamp_seconds")
         .or_else(|| set.value("identity_cert_expiration_timestamp_seconds"))
         .filter(|t| *t > 0.0);
-    let cpu = set.family("process_cpu_seconds_total").first().and_then(Series::delta);
+    let cpu = set
+        .family("process_cpu_seconds_total")
+        .first()
+        .and_then(Series::delta);
     let busy: f64 = set
         .all()
         .filter(|s| s.family.ends_with("workers_busy_duration_seconds_total"))
         .filter_map(Series::delta)
         .sum();
     let started = set.value("process_start_time_seconds");
-    let version = set.family("proxy_build_info").first().map(|s| s.label("version"));
+    let version = set
+        .family("proxy_build_info")
+        .first()
+        .map(|s| s.label("version"));
     let fields = row(sources, set)
         .set("source", set.origin.name())
         .set("container", set.container)
         .opt("version", version)
         .opt("cert_expires_in_s", expiry.map(|t| t - at))
-        .opt("cert_refreshes", set.value("control_identity_cert_refreshes_total"))
+        .opt(
+            "cert_refreshes",
+            set.value("control_identity_cert_refreshes_total"),
+        )
         .opt("issuer_ttl_s", set.value("issuer_cert_ttl_seconds"))
         .opt("open_fds", set.value("process_open_fds"))
         .opt("max_fds", set.value("process_max_fds"))
         .opt("memory_bytes", set.value("process_resident_memory_bytes"))
         .opt("uptime_s", started.map(|t| at - t))
         .opt("cpu_per_s", rate(set, cpu))
-        .opt("busy_per_cpu", cpu.filter(|c| *c > 0.0 && busy > 0.0).map(|c| busy / c));
+        .opt(
+            "busy_per_cpu",
+            cpu.filter(|c| *c > 0.0 && busy > 0.0).map(|c| busy / c),
+        );
     let fds = set.value("process_open_fds").unwrap_or(0.0);
-    let ends = expiry.map_or_else(String::new, |t| format!(", certificate ends {:.0} s after the capture", t - at));
+    let ends = expiry.map_or_else(String::new, |t| {
+        format!(", certificate ends {:.0} s after the capture", t - at)
+    });
     let excerpt = format!("{}: {fds} open file descriptors{ends}", set.container);
     Fact {
         subjects: vec![set.subject()],

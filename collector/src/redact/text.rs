@@ -1,0 +1,245 @@
+//! Redacts a stream of lines, whatever the borders of the chunks it comes in.
+
+use super::private_key::{self, Inside, Part};
+use super::{Counts, marker, patterns};
+
+/// Bytes of a line that are judged at once; a longer line is cut where no secret is.
+const MAX_PIECE: usize = 1 << 20;
+/// Bytes before the end of a piece in which no cut is made, so that whatever stands at a cut is
+/// seen on both sides of it.
+const LOOK_AHEAD: usize = 1 << 10;
+/// Bytes before that in which a gap between words is looked for.
+const GAP_WINDOW: usize = 64 << 10;
+
+/// Redacts text that comes in chunks. The output does not depend on where the chunks are cut.
+///
+/// Holds back the last line until its end is seen, and at most 1 MiB of it.
+#[derive(Debug, Default)]
+pub struct TextRedactor {
+    carry: Vec<u8>,
+    key: Option<Inside>,
+    /// Whether a secret that filled a whole piece goes on.
+    swallowing: bool,
+    counts: Counts,
+}
+
+impl TextRedactor {
+    /// Takes a chunk and appends to `out` what of it can be judged.
+    pub fn push(&mut self, chunk: &[u8], out: &mut Vec<u8>) {
+        let Some(last) = memchr::memrchr(b'\n', chunk) else {
+            self.carry.extend_from_slice(chunk);
+            return self.cut_carry(out);
+        };
+        let (lines, rest) = chunk.split_at(last + 1);
+        if self.carry.is_empty() {
+            self.lines(lines, out);
+        } else {
+            let mut carry = std::mem::take(&mut self.carry);
+            carry.extend_from_slice(lines);
+            self.lines(&carry, out);
+            carry.clear();
+            self.carry = carry;
+        }
+        self.carry.extend_from_slice(rest);
+        self.cut_carry(out);
+    }
+
+    /// Appends what was held back. The counts of the whole text come back.
+    pub fn finish(mut self, out: &mut Vec<u8>) -> Counts {
+        let carry = std::mem::take(&mut self.carry);
+        self.lines(&carry, out);
+        self.counts
+    }
+
+    fn cut_carry(&mut self, out: &mut Vec<u8>) {
+        while self.carry.len() >= MAX_PIECE {
+            let mut carry = std::mem::take(&mut self.carry);
+            let cut = self.piece(&carry, out);
+            carry.drain(..cut);
+            self.carry = carry;
+        }
+    }
+
+    /// Redacts text that ends with a line break, or ends the stream.
+    fn lines(&mut self, text: &[u8], out: &mut Vec<u8>) {
+        let mut rest = text;
+        while !rest.is_empty() {
+            // A stretch of lines none of which needs to be cut.
+            let mut whole = 0;
+            let mut line = 0;
+            for end in memchr::memchr_iter(b'\n', rest) {
+                if end - line >= MAX_PIECE {
+                    break;
+                }
+                line = end + 1;
+                whole = line;
+            }
+            if rest.len() - whole < MAX_PIECE && memchr::memchr(b'\n', tail(rest, whole)).is_none()
+            {
+                whole = rest.len();
+            }
+            if whole > 0 {
+                self.short_lines(head(rest, whole), out);
+                rest = tail(rest, whole);
+            } else {
+                let cut = self.piece(rest, out);
+                rest = tail(rest, cut);
+            }
+        }
+    }
+
+    /// Redacts the first piece of a line that is longer than [`MAX_PIECE`], and says how far it
+    /// reaches. Looks at nothing beyond [`MAX_PIECE`].
+    fn piece(&mut self, text: &[u8], out: &mut Vec<u8>) -> usize {
+        let seen = head(text, MAX_PIECE);
+        let start = self.swallow(seen);
+        let body = tail(seen, start);
+        let window = head(body, body.len().saturating_sub(LOOK_AHEAD));
+        if window.is_empty() {
+            return start;
+        }
+        let from = window.len().saturating_sub(GAP_WINDOW);
+        let is_gap = |b: &u8| b.is_ascii_whitespace() || b"\"',;&{}".contains(b);
+        let gap = tail(window, from).iter().rposition(is_gap);
+        let mut cut = gap.map_or(window.len(), |at| from + at + 1);
+        if let Some((secret_start, secret_end)) = secret_over(body, cut) {
+            cut = if secret_start > 0 {
+                secret_start
+            } else {
+                self.swallowing = secret_end == body.len();
+                secret_end
+            };
+        }
+        self.one_line(head(body, cut), out);
+        start + cut
+    }
+
+    /// Bytes at the start of `text` that belong to a secret begun before.
+    fn swallow(&mut self, text: &[u8]) -> usize {
+        if !std::mem::take(&mut self.swallowing) {
+            return 0;
+        }
+        let in_secret = |b: &&u8| b.is_ascii_alphanumeric() || b"+/=_.-~".contains(b);
+        let len = text.iter().take_while(in_secret).count();
+        self.swallowing = len == text.len();
+        len
+    }
+
+    fn short_lines(&mut self, text: &[u8], out: &mut Vec<u8>) {
+        let start = self.swallow(text);
+        let text = tail(text, start);
+        if self.key.is_none() && !private_key::may_begin(text) {
+            self.apply_patterns(text, out);
+        } else {
+            for line in text.split_inclusive(|b| *b == b'\n') {
+                self.one_line(line, out);
+            }
+        }
+    }
+
+    fn one_line(&mut self, line: &[u8], out: &mut Vec<u8>) {
+        let mut rest = line;
+        if let Some(mut inside) = self.key.take() {
+            let text = without_break(rest);
+            match inside.judge(text) {
+                Part::Last(end) => {
+                    out.extend_from_slice(head(text, private_key::timestamp_len(text).min(end)));
+                    out.extend_from_slice(marker("private-key").as_bytes());
+                    rest = tail(rest, end);
+                }
+                Part::Body(from, to) => {
+                    out.extend_from_slice(head(text, from));
+                    out.extend_from_slice(marker("private-key").as_bytes());
+                    out.extend_from_slice(tail(rest, to));
+                    self.key = Some(inside);
+                    return;
+                }
+                Part::Other => {}
+            }
+        }
+        while let Some((begin, _)) = private_key::begin(rest) {
+            self.apply_patterns(head(rest, begin), out);
+            self.counts.add("private-key");
+            out.extend_from_slice(marker("private-key").as_bytes());
+            rest = tail(rest, begin);
+            if let Some(end) = private_key::end(rest) {
+                rest = tail(rest, end);
+            } else {
+                self.key = Some(Inside::default());
+                rest = tail(rest, without_break(rest).len());
+            }
+        }
+        self.apply_patterns(rest, out);
+    }
+
+    fn apply_patterns(&mut self, text: &[u8], out: &mut Vec<u8>) {
+        let mut done = 0;
+        while let Some(found) = patterns::next(text, done) {
+            let before = text.get(done..found.secret.start).unwrap_or_default();
+            out.extend_from_slice(before);
+            out.extend_from_slice(marker(found.kind).as_bytes());
+            self.counts.add(found.kind);
+            done = found.secret.end;
+        }
+        out.extend_from_slice(tail(text, done));
+    }
+}
+
+/// Redacts one string as a text of its own; `None` if there was nothing to take out.
+pub(super) fn redact_string(text: &str, counts: &mut Counts) -> Option<String> {
+    let bytes = text.as_bytes();
+    if !private_key::may_begin(bytes) && patterns::next(bytes, 0).is_none() {
+        return None;
+    }
+    let mut redactor = TextRedactor::default();
+    let mut out = Vec::with_capacity(bytes.len());
+    redactor.push(bytes, &mut out);
+    let found = redactor.finish(&mut out);
+    counts.merge(&found);
+    // Every pattern takes whole ASCII characters out, so what is left is still UTF-8; but for a
+    // cookie or password in another script, which may be cut anywhere.
+    (!found.is_empty()).then(|| String::from_utf8_lossy(&out).into_owned())
+}
+
+/// The secret that stands across `cut`, from the first to the last byte of its pattern.
+fn secret_over(text: &[u8], cut: usize) -> Option<(usize, usize)> {
+    let mut from = 0;
+    let mut over = None;
+    if private_key::may_begin(text) {
+        let mut at = 0;
+        while let Some((begin, marker_end)) = private_key::begin(tail(text, at)) {
+            let (begin, marker_end) = (at + begin, at + marker_end);
+            let key = tail(text, marker_end);
+            let end = private_key::end(key).map_or(marker_end, |end| marker_end + end);
+            if begin < cut && cut < end {
+                over = Some((begin, end));
+            }
+            at = end;
+        }
+    }
+    while let Some(found) = patterns::next(text, from) {
+        if found.whole.start >= cut {
+            break;
+        }
+        if cut < found.whole.end {
+            let start = over.map_or(found.whole.start, |(s, _)| s.min(found.whole.start));
+            let end = over.map_or(found.whole.end, |(_, e)| e.max(found.whole.end));
+            over = Some((start, end));
+        }
+        from = found.secret.end;
+    }
+    over
+}
+
+fn head(text: &[u8], len: usize) -> &[u8] {
+    text.get(..len).unwrap_or(text)
+}
+
+fn tail(text: &[u8], from: usize) -> &[u8] {
+    text.get(from..).unwrap_or_default()
+}
+
+fn without_break(line: &[u8]) -> &[u8] {
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    line.strip_suffix(b"\r").unwrap_or(line)
+}

@@ -1,0 +1,61 @@
+//! Ctrl-C and the total deadline.
+
+use std::io::Write;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use crate::stop::{Stop, StopReason};
+
+const FIRST: &str =
+    "interrupted: finishing the bundle with what is there; Ctrl-C again stops at once";
+const SECOND: &str = "stopped; what was captured is in the file that ends with `.partial`";
+
+/// Waits for the second Ctrl-C.
+pub(super) struct Interrupt(oneshot::Receiver<()>);
+
+impl Interrupt {
+    /// Comes back only after a second Ctrl-C.
+    pub(super) async fn second(&mut self) {
+        if (&mut self.0).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// Ends collecting at the first Ctrl-C.
+pub(super) fn watch(stop: &Stop, quiet: bool) -> Interrupt {
+    let (sender, receiver) = oneshot::channel();
+    let stop = stop.clone();
+    tokio::spawn(async move {
+        if tokio::signal::ctrl_c().await.is_err() {
+            // Without signals there is nothing to watch for.
+            return std::future::pending().await;
+        }
+        stop.set(StopReason::Interrupted);
+        say(FIRST, quiet);
+        if tokio::signal::ctrl_c().await.is_ok() {
+            say(SECOND, quiet);
+            // Nobody waits any more if the bundle has just been finished.
+            sender.send(()).unwrap_or_default();
+        }
+    });
+    Interrupt(receiver)
+}
+
+/// Ends collecting when the time is over.
+pub(super) fn set_deadline(stop: &Stop, timeout: Option<Duration>) {
+    let Some(timeout) = timeout else { return };
+    let stop = stop.clone();
+    tokio::spawn(async move {
+        tokio::time::sleep(timeout).await;
+        stop.set(StopReason::Deadline(timeout));
+    });
+}
+
+fn say(line: &str, quiet: bool) {
+    if !quiet {
+        // The terminal has just echoed `^C`.
+        drop(writeln!(anstream::stderr().lock(), "\n{line}"));
+    }
+}

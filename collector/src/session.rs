@@ -1,0 +1,212 @@
+//! What all sources share while a cluster is collected from, and the one way in which an item
+//! comes to its row in the ledger.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bundle::layout::EntryKind;
+use bundle::{LedgerRow, Outcome, SourceKind};
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use crate::cluster::{Cluster, Trouble};
+use crate::journal::Journal;
+use crate::mesh::Mesh;
+use crate::nodes::Nodes;
+use crate::plan::Plan;
+use crate::progress::Progress;
+use crate::queue::Queue;
+use crate::redact::{Counts, redact_line};
+use crate::sink::{Delivery, Sink};
+use crate::spool::{Content, SpoolFolder};
+use crate::stop::Stop;
+
+/// One run against one cluster.
+pub struct Session {
+    /// What to do.
+    pub plan: Plan,
+    /// Whom to ask.
+    pub cluster: Cluster,
+    /// Where entries wait until they are whole.
+    pub spools: SpoolFolder,
+    /// Whether to end.
+    pub stop: Stop,
+    /// Which kubelets are worth asking.
+    pub nodes: Nodes,
+    /// What is still to be done.
+    pub queue: Arc<Queue>,
+    /// What the user sees.
+    pub progress: Progress,
+    /// What the bundle's reader sees of the run.
+    pub journal: Journal,
+    /// Where items go.
+    pub sink: Sink,
+    /// What the lists told about the mesh.
+    pub mesh: Mutex<Mesh>,
+    /// What redaction took out.
+    pub redactions: Mutex<Counts>,
+}
+
+/// An item of the plan.
+#[derive(Debug, Clone)]
+pub struct Item {
+    /// What kind of thing it is.
+    pub source: SourceKind,
+    /// Which one.
+    pub object: String,
+    /// Where it goes.
+    pub entry: Option<EntryKind>,
+}
+
+impl Item {
+    /// An item that becomes an entry.
+    pub fn new(entry: EntryKind, object: impl Into<String>) -> Self {
+        Self {
+            source: entry.source().unwrap_or(SourceKind::Bundle),
+            object: object.into(),
+            entry: Some(entry),
+        }
+    }
+}
+
+/// What was captured of an item.
+#[derive(Debug)]
+pub struct Captured {
+    /// The redacted bytes.
+    pub content: Content,
+    /// Objects in it, if it is a list.
+    pub items: Option<u64>,
+    /// HTTP status of the answer, where it says something.
+    pub status: Option<u16>,
+    /// The way it came, where there is more than one.
+    pub via: Option<&'static str>,
+    /// Why it is not all there is.
+    pub cut: Option<String>,
+}
+
+impl Captured {
+    /// All of an item, and no more to say about it.
+    pub fn whole(content: Content) -> Self {
+        Self {
+            content,
+            items: None,
+            status: None,
+            via: None,
+            cut: None,
+        }
+    }
+}
+
+/// When an item was begun.
+#[derive(Debug, Clone, Copy)]
+pub struct Begun {
+    at: Timestamp,
+    clock: Instant,
+}
+
+impl Begun {
+    /// Now.
+    pub fn now() -> Self {
+        Self {
+            at: Timestamp::now(),
+            clock: Instant::now(),
+        }
+    }
+}
+
+impl Session {
+    /// Runs the capture of an item to its end and delivers it. Says whether anything of it is
+    /// in the bundle.
+    pub async fn capture(
+        &self,
+        item: Item,
+        capture: impl Future<Output = Result<Captured, Trouble>>,
+    ) -> bool {
+        let begun = Begun::now();
+        let result = if let Some(reason) = self.stop.reason() {
+            Err(Trouble::stopped(&reason))
+        } else {
+            let name = format!("{} {}", item.source, item.object);
+            let _shown = self.progress.begin(name);
+            capture.await
+        };
+        self.deliver(item, begun, result).await
+    }
+
+    /// Delivers an item whose end is known.
+    pub async fn deliver(
+        &self,
+        item: Item,
+        begun: Begun,
+        result: Result<Captured, Trouble>,
+    ) -> bool {
+        let mut row = LedgerRow {
+            source: item.source,
+            object: item.object,
+            outcome: Outcome::Complete,
+            reason: None,
+            bytes: 0,
+            path: None,
+            at: Some(begun.at),
+            duration_ms: u64::try_from(begun.clock.elapsed().as_millis()).ok(),
+            status: None,
+            items: None,
+            via: None,
+        };
+        let content = match result {
+            Ok(captured) => {
+                row.status = captured.status;
+                row.items = captured.items;
+                row.via = captured.via.map(str::to_owned);
+                if captured.cut.is_some() {
+                    row.outcome = Outcome::Truncated;
+                    row.reason = captured.cut;
+                }
+                Some(captured.content)
+            }
+            Err(trouble) => {
+                row.outcome = trouble.outcome;
+                row.status = trouble.status;
+                row.reason = Some(trouble.reason);
+                None
+            }
+        };
+        if let Some(reason) = &mut row.reason {
+            let mut counts = Counts::default();
+            redact_line(reason, &mut counts);
+            self.count(&counts);
+        }
+        let path = item.entry.as_ref().and_then(EntryKind::path);
+        let content = match (content, path) {
+            (Some(content), Some(path)) => Some((path, content)),
+            (Some(_), None) => {
+                row.outcome = Outcome::Failed;
+                row.reason = Some("its name cannot stand in a path".to_owned());
+                None
+            }
+            (None, _) => None,
+        };
+        let is_there = content.is_some();
+        self.progress.end(row.outcome);
+        self.sink.deliver(Delivery { row, content }).await;
+        is_there
+    }
+
+    /// Records an item that is not even tried.
+    pub async fn leave_out(&self, item: Item, trouble: Trouble) {
+        self.deliver(item, Begun::now(), Err(trouble)).await;
+    }
+
+    /// Adds to the counts of redaction.
+    pub fn count(&self, counts: &Counts) {
+        let mut all = self
+            .redactions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        all.merge(counts);
+    }
+
+    /// What the lists told so far.
+    pub fn mesh(&self) -> MutexGuard<'_, Mesh> {
+        self.mesh.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

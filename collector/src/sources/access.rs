@@ -1,0 +1,49 @@
+//! What the collecting user may do in each namespace.
+
+use bundle::layout::EntryKind;
+use serde_json::{Value, json};
+
+use crate::session::{Captured, Item, Session};
+use crate::spool::Content;
+
+const PATH: &str = "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews";
+
+/// Captures the rules of one namespace, in the shape of troubleshoot's `auth-cani-list`.
+pub(super) async fn capture(session: &Session, namespace: String) {
+    let entry = EntryKind::CanI {
+        namespace: namespace.clone(),
+    };
+    let item = Item::new(entry, namespace.clone());
+    let capture = async {
+        let review = json!({
+            "kind": "SelfSubjectRulesReview",
+            "apiVersion": "authorization.k8s.io/v1",
+            "spec": {"namespace": namespace},
+        });
+        let answer = session.cluster.post_json(PATH, &review).await?;
+        let rules = |name: &str| {
+            let rules = answer
+                .pointer("/status")
+                .and_then(|s| s.get(name)?.as_array());
+            rules.cloned().unwrap_or_default()
+        };
+        let all: Vec<String> = rules("resourceRules")
+            .iter()
+            .chain(&rules("nonResourceRules"))
+            .map(Value::to_string)
+            .collect();
+        let text = format!("[\n{}\n]\n", all.join(",\n"));
+        let is_partial = answer.pointer("/status/incomplete") == Some(&Value::Bool(true));
+        let mut captured = Captured::whole(Content::from_bytes(text.into_bytes()));
+        // Authorizers such as webhooks cannot list their rules; what they did list is all there is.
+        if let Some(error) = answer
+            .pointer("/status/evaluationError")
+            .and_then(Value::as_str)
+            && is_partial
+        {
+            captured.cut = Some(error.to_owned());
+        }
+        Ok(captured)
+    };
+    session.capture(item, capture).await;
+}

@@ -1,0 +1,348 @@
+//! Lists of objects: paged, cluster-wide where that is allowed and namespace by namespace where
+//! it is not, and split into one entry per namespace.
+
+use std::io;
+
+use bundle::layout::EntryKind;
+use bundle::resources::Resource;
+use serde_json::{Value, json};
+
+use super::collected::Collected;
+use super::page;
+use crate::cluster::Trouble;
+use crate::mesh::namespace_of;
+use crate::redact::{Counts, object};
+use crate::session::{Begun, Captured, Item, Session};
+
+/// How often a list is begun anew when the server has forgotten where it was.
+const RESTARTS: u32 = 2;
+
+/// A kind whose objects are listed.
+#[derive(Debug, Clone)]
+pub(super) struct Listing {
+    /// Folder of a built-in kind, or name of the custom resource definition.
+    pub(super) name: String,
+    pub(super) is_custom: bool,
+    pub(super) api_version: String,
+    pub(super) plural: String,
+    pub(super) kind: String,
+    pub(super) is_namespaced: bool,
+    /// Queries that together make the list; usually the one empty query.
+    pub(super) queries: Vec<String>,
+    /// Whether an object that came in answer to a query is wanted.
+    pub(super) keep: fn(&Value, &Session, &str) -> bool,
+}
+
+impl Listing {
+    pub(super) fn built_in(resource: &Resource) -> Self {
+        Self {
+            name: resource.folder.to_owned(),
+            is_custom: false,
+            api_version: resource.api_version(),
+            plural: resource.plural.to_owned(),
+            kind: resource.kind.to_owned(),
+            is_namespaced: resource.namespaced,
+            queries: vec![String::new()],
+            keep: |_, _, _| true,
+        }
+    }
+
+    fn path(&self, namespace: Option<&str>) -> String {
+        let root = if self.api_version.contains('/') {
+            "apis"
+        } else {
+            "api"
+        };
+        let within = namespace
+            .map(|n| format!("/namespaces/{n}"))
+            .unwrap_or_default();
+        format!("/{root}/{}{within}/{}", self.api_version, self.plural)
+    }
+
+    fn item(&self, namespace: Option<&str>) -> Item {
+        let namespace = namespace.filter(|_| self.is_namespaced).map(str::to_owned);
+        let object = match &namespace {
+            Some(namespace) => format!("{}/{namespace}", self.name),
+            None => self.name.clone(),
+        };
+        let entry = if self.is_custom {
+            EntryKind::CustomObjects {
+                crd: self.name.clone(),
+                namespace,
+            }
+        } else {
+            EntryKind::Objects {
+                folder: self.name.clone(),
+                namespace,
+            }
+        };
+        Item::new(entry, object)
+    }
+}
+
+/// Captures all objects of a kind.
+pub(super) async fn capture(session: &Session, listing: Listing) {
+    if let Some(reason) = session.stop.reason() {
+        return session
+            .leave_out(listing.item(None), Trouble::stopped(&reason))
+            .await;
+    }
+    if !listing.is_namespaced {
+        return capture_from(session, &listing, None).await;
+    }
+    if session.plan.scope.namespaces.is_empty() {
+        let begun = Begun::now();
+        match run(session, &listing, None).await {
+            Err(trouble) if trouble.status == Some(403) => {
+                let line = format!(
+                    "{} are listed by namespace: {}",
+                    listing.name, trouble.reason
+                );
+                session.journal.note("warn", &line);
+            }
+            result => return deliver(session, &listing, None, begun, result).await,
+        }
+    }
+    let namespaces = session.mesh().namespaces.clone();
+    for namespace in namespaces {
+        capture_from(session, &listing, Some(&namespace)).await;
+    }
+}
+
+async fn capture_from(session: &Session, listing: &Listing, namespace: Option<&str>) {
+    let begun = Begun::now();
+    let result = run(session, listing, namespace).await;
+    deliver(session, listing, namespace, begun, result).await;
+}
+
+async fn deliver(
+    session: &Session,
+    listing: &Listing,
+    namespace: Option<&str>,
+    begun: Begun,
+    result: Result<Collected, Trouble>,
+) {
+    let collected = match result {
+        Ok(collected) => collected,
+        Err(trouble) => {
+            session
+                .deliver(listing.item(namespace), begun, Err(trouble))
+                .await;
+            return;
+        }
+    };
+    let cut = collected.cut.as_ref().map(|t| {
+        let objects: u64 = collected.counts.values().sum();
+        format!("the list broke off after {objects} objects: {}", t.reason)
+    });
+    let parts = collected.finish(session, listing, namespace);
+    if parts.is_empty() {
+        let trouble = Trouble::absent("no objects");
+        session
+            .deliver(listing.item(namespace), begun, Err(trouble))
+            .await;
+    }
+    for (namespace, items, content) in parts {
+        let captured = Captured {
+            items: Some(items),
+            cut: cut.clone(),
+            ..Captured::whole(content)
+        };
+        let item = listing.item(Some(&namespace));
+        session.deliver(item, begun, Ok(captured)).await;
+    }
+}
+
+/// Runs all queries of a listing. Trouble only if nothing at all came.
+async fn run(
+    session: &Session,
+    listing: &Listing,
+    namespace: Option<&str>,
+) -> Result<Collected, Trouble> {
+    let name = match namespace {
+        Some(namespace) => format!("{} in {namespace}", listing.name),
+        None => listing.name.clone(),
+    };
+    let _shown = session.progress.begin(name);
+    let mut restarts = 0;
+    'anew: loop {
+        let mut collected = Collected::new(session);
+        session.mesh().forget(&listing.name, namespace);
+        for query in &listing.queries {
+            let mut next = String::new();
+            loop {
+                let limit = if restarts < RESTARTS {
+                    session.plan.limits.page
+                } else {
+                    0
+                };
+                let path = page_path(&listing.path(namespace), query, limit, &next);
+                let page = Page {
+                    listing,
+                    query,
+                    path,
+                };
+                match page.fetch(session, &mut collected).await {
+                    Ok(token) if token.is_empty() => break,
+                    Ok(token) => next = token,
+                    // The server has forgotten the state that the first pages showed.
+                    Err(trouble) if trouble.status == Some(410) && restarts < RESTARTS => {
+                        restarts += 1;
+                        continue 'anew;
+                    }
+                    Err(trouble) if collected.counts.is_empty() => return Err(trouble),
+                    Err(trouble) => {
+                        collected.cut = Some(trouble);
+                        return Ok(collected);
+                    }
+                }
+            }
+        }
+        return Ok(collected);
+    }
+}
+
+fn page_path(path: &str, query: &str, limit: u32, next: &str) -> String {
+    let mut query: Vec<String> = Some(query.to_owned())
+        .filter(|q| !q.is_empty())
+        .into_iter()
+        .collect();
+    if limit > 0 {
+        query.push(format!("limit={limit}"));
+    }
+    if !next.is_empty() {
+        query.push(format!("continue={}", escape(next)));
+    }
+    if query.is_empty() {
+        path.to_owned()
+    } else {
+        format!("{path}?{}", query.join("&"))
+    }
+}
+
+/// Percent-encodes what may not stand in a query.
+pub(super) fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            let hex = |value: u8| char::from_digit(u32::from(value), 16).unwrap_or('0');
+            out.extend(['%', hex(byte >> 4), hex(byte & 15)]);
+        }
+    }
+    out
+}
+
+/// A page that is asked for.
+struct Page<'a> {
+    listing: &'a Listing,
+    query: &'a str,
+    path: String,
+}
+
+impl Page<'_> {
+    /// Fetches the page, redacts its objects and adds them. Returns where the next page goes on.
+    async fn fetch(&self, session: &Session, collected: &mut Collected) -> Result<String, Trouble> {
+        let cluster = &session.cluster;
+        let answer = cluster.get(&self.path, "application/json").await?;
+        let limit = session.plan.limits.answer_bytes;
+        let bytes = cluster.read_body(answer, limit).await?;
+        let mut counts = Counts::default();
+        let mut broken = None;
+        let read = page::read(&bytes, &mut |item| {
+            let added = self.add(session, item, &mut counts, collected);
+            added.inspect_err(|e| broken = Some(e.to_string()))
+        });
+        session.count(&counts);
+        let head = read.map_err(|e| match broken {
+            Some(e) => Trouble::failed(format!("cannot write a temporary file: {e}")),
+            None => Trouble::failed(format!("the answer is no list: {e}")),
+        })?;
+        let next = head.next.clone();
+        if collected.head.kind.is_empty() {
+            collected.head = head;
+        }
+        Ok(next)
+    }
+
+    fn add(
+        &self,
+        session: &Session,
+        mut item: Value,
+        counts: &mut Counts,
+        collected: &mut Collected,
+    ) -> io::Result<()> {
+        let listing = self.listing;
+        if !(listing.keep)(&item, session, self.query) {
+            return Ok(());
+        }
+        session.mesh().look_at(&listing.name, &item);
+        shape(&mut item, listing);
+        object::redact_item(&mut item, &listing.kind, counts);
+        let namespace = namespace_of(&item).filter(|_| listing.is_namespaced);
+        let namespace = namespace.unwrap_or_default().to_owned();
+        collected.add(&namespace, &item)
+    }
+}
+
+/// Gives an object its kind, which a list leaves out, and drops the schemas of custom resource
+/// definitions: megabytes that no diagnosis needs.
+fn shape(item: &mut Value, listing: &Listing) {
+    if let Value::Object(map) = item {
+        for (key, value) in [
+            ("kind", &listing.kind),
+            ("apiVersion", &listing.api_version),
+        ] {
+            map.entry(key).or_insert_with(|| json!(value));
+        }
+    }
+    if listing.name == "custom-resource-definitions" {
+        let versions = item
+            .pointer_mut("/spec/versions")
+            .and_then(Value::as_array_mut);
+        for version in versions.into_iter().flatten() {
+            if let Value::Object(version) = version {
+                version.remove("schema");
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pages_path_carries_query_limit_and_token() {
+        assert_eq!(
+            page_path("/api/v1/pods", "", 250, ""),
+            "/api/v1/pods?limit=250"
+        );
+        assert_eq!(
+            page_path(
+                "/api/v1/configmaps",
+                "fieldSelector=metadata.name%3Da",
+                0,
+                "x=/+"
+            ),
+            "/api/v1/configmaps?fieldSelector=metadata.name%3Da&continue=x%3d%2f%2b"
+        );
+    }
+
+    #[test]
+    fn a_custom_resource_definition_loses_its_schemas_only() {
+        let resource = bundle::resources::by_folder("custom-resource-definitions").unwrap();
+        let listing = Listing::built_in(resource);
+        let mut crd = json!({"spec": {"group": "x", "versions": [{"name": "v1", "schema": {"a": 1}, "served": true}]}});
+        shape(&mut crd, &listing);
+        assert_eq!(
+            crd,
+            json!({
+                "kind": "CustomResourceDefinition",
+                "apiVersion": "apiextensions.k8s.io/v1",
+                "spec": {"group": "x", "versions": [{"name": "v1", "served": true}]},
+            })
+        );
+    }
+}

@@ -1,0 +1,156 @@
+//! How the collector ends: without a cluster, too late, interrupted.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod support;
+
+use std::process::Command;
+
+use bundle::Outcome;
+use support::{Reply, Run, Server, collect, command, status, wait_until};
+
+fn failing(args: &[&str]) -> (i32, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let output = command("127.0.0.1:1", folder.path(), args)
+        .output()
+        .unwrap();
+    let left = std::fs::read_dir(folder.path()).unwrap().count();
+    assert_eq!(left, 1, "something besides the kubeconfig was left behind");
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    (output.status.code().unwrap(), stderr)
+}
+
+#[test]
+fn an_unreachable_server_is_named_with_what_to_type() {
+    let (code, stderr) = failing(&[]);
+    assert_eq!(code, 2);
+    assert!(
+        stderr.contains("cannot reach the API server `http://127.0.0.1:1`"),
+        "{stderr}"
+    );
+    assert!(stderr.contains("refused"), "{stderr}");
+    assert!(
+        stderr.contains("hint: ") && stderr.contains("kubectl get --raw /version"),
+        "{stderr}"
+    );
+}
+
+#[test]
+fn a_kubeconfig_that_is_not_there_is_named_with_what_to_type() {
+    let (code, stderr) = failing(&["--kubeconfig", "/nowhere/config"]);
+    assert_eq!(code, 2);
+    assert!(
+        stderr.contains("`/nowhere/config`") && stderr.contains("--kubeconfig FILE"),
+        "{stderr}"
+    );
+}
+
+#[test]
+fn a_context_that_is_not_there_is_named_with_those_that_are() {
+    let (code, stderr) = failing(&["--context", "prod"]);
+    assert_eq!(code, 2);
+    assert!(
+        stderr.contains("no context `prod`; it has `test`"),
+        "{stderr}"
+    );
+    assert!(
+        stderr.contains("hint: choose one with `--context NAME`"),
+        "{stderr}"
+    );
+}
+
+#[test]
+fn without_any_kubeconfig_the_places_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_linkerd-collect"))
+        .current_dir(folder.path())
+        .env_clear()
+        .env("HOME", folder.path())
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        stderr.contains("there is no kubeconfig at `~/.kube/config`"),
+        "{stderr}"
+    );
+}
+
+#[test]
+fn a_user_whom_the_server_does_not_know_is_told_to_log_in() {
+    let server = Server::start(|_| Some(Reply::Json(401, status(401, "Unauthorized"))));
+    let run = collect(&server, &[]);
+    assert_eq!(run.code(), 2);
+    assert!(
+        run.stderr().contains("hint: log in again"),
+        "{}",
+        run.stderr()
+    );
+}
+
+#[test]
+fn a_file_that_cannot_be_written_is_named() {
+    let server = Server::start(|_| None);
+    let run = collect(&server, &["-o", "nowhere/out.tar.gz"]);
+    assert_eq!(run.code(), 2);
+    assert!(
+        run.stderr().contains("cannot write `nowhere/out.tar.gz"),
+        "{}",
+        run.stderr()
+    );
+}
+
+#[test]
+fn at_the_total_time_limit_the_bundle_is_finished_with_what_is_there() {
+    let server = Server::start(|asked| match asked.query("container") {
+        "app" => Some(Reply::Stall("2026-11-23T00:00:00Z first\n".to_owned())),
+        "linkerd-proxy" => Some(Reply::Silence),
+        _ => None,
+    });
+    let run = collect(&server, &["--no-port-forward", "--timeout", "2s"]);
+    assert_eq!(run.code(), 3, "{}", run.stderr());
+    let (outcome, reason) = run.outcome("shop/cart/app");
+    assert_eq!(outcome, Outcome::Truncated);
+    assert!(
+        reason.contains("the total time limit of 2 s was over"),
+        "{reason}"
+    );
+    assert_eq!(run.outcome("shop/cart/linkerd-proxy").0, Outcome::Skipped);
+    assert_eq!(run.row("pods/shop").outcome, Outcome::Complete);
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupt_finishes_the_bundle_with_what_is_there() {
+    let server = Server::start(|asked| {
+        let stalled = Reply::Stall("2026-11-23T00:00:00Z first\n".to_owned());
+        asked.path.ends_with("/log").then_some(stalled)
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let child = command(&server.address, folder.path(), &["--no-port-forward"])
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    wait_until(|| server.asked().iter().any(|a| a.path.ends_with("/log")));
+    let id = child.id().to_string();
+    let sent = Command::new("kill").args(["-INT", &id]).status().unwrap();
+    assert!(sent.success());
+    let output = child.wait_with_output().unwrap();
+    let run = Run { output, folder };
+    assert_eq!(run.code(), 3);
+    assert!(
+        run.stderr().contains("Ctrl-C again stops at once"),
+        "{}",
+        run.stderr()
+    );
+    assert_eq!(run.row("pods/shop").outcome, Outcome::Complete);
+    let log = run.outcome("shop/cart/app");
+    let expected = [Outcome::Truncated, Outcome::Skipped];
+    assert!(expected.contains(&log.0), "{log:?}");
+    assert!(log.1.contains("interrupted"), "{log:?}");
+}

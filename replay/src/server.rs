@@ -6,7 +6,7 @@ use axum::Router;
 use axum::body::to_bytes;
 use axum::extract::{FromRequestParts as _, Request, State, WebSocketUpgrade};
 use axum::response::{IntoResponse as _, Response};
-use http::header::{ACCEPT, CACHE_CONTROL, DATE, HeaderValue};
+use http::header::{ACCEPT, CACHE_CONTROL, DATE, HeaderValue, SERVER};
 use http::{HeaderMap, Method};
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -40,12 +40,14 @@ async fn handle(State(store): State<Arc<Store>>, request: Request) -> Response {
     if let Some(date) = date {
         headers.insert(DATE, date);
     }
+    // A collector that asks a replay takes its time for the time of the capture.
+    headers.insert(SERVER, HeaderValue::from_static(concat!("linkerd-replay/", env!("CARGO_PKG_VERSION"))));
     response
 }
 
 /// The capture time: the server's clock stood still when the bundle was made.
 fn http_date(store: &Store) -> Option<HeaderValue> {
-    let text = jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&store.now());
+    let text = jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&store.captured_at());
     HeaderValue::from_str(&text.ok()?).ok()
 }
 

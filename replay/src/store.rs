@@ -114,6 +114,11 @@ impl Store {
         self.now
     }
 
+    /// When the capture began.
+    pub(crate) fn captured_at(&self) -> Timestamp {
+        self.manifest.as_ref().map_or(self.now, |m| m.captured_at)
+    }
+
     /// What is held of a resource; `None` if the bundle has no list of it.
     pub(crate) fn held(&self, gvr: &Gvr) -> Option<&Held> {
         let key = match (gvr.group.as_str(), gvr.plural.as_str()) {

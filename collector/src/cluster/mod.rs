@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use bundle::Outcome;
-use http::header::{ACCEPT, CONTENT_TYPE, DATE, RETRY_AFTER};
+use http::header::{ACCEPT, CONTENT_TYPE, DATE, RETRY_AFTER, SERVER};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use jiff::Timestamp;
@@ -40,6 +40,8 @@ pub struct ServerDate {
     pub header: String,
     /// Our clock when it came.
     pub seen_at: Timestamp,
+    /// Whether the answer came from `linkerd-replay`, whose clock stands still at the capture.
+    pub is_replay: bool,
 }
 
 /// A cluster that can be asked.
@@ -276,11 +278,13 @@ impl Cluster {
 
     fn note_date<B>(&self, answer: &Response<B>) {
         let header = answer.headers().get(DATE).and_then(|d| d.to_str().ok());
+        let server = answer.headers().get(SERVER);
         let mut date = self.date.lock().unwrap_or_else(PoisonError::into_inner);
         if let (None, Some(header)) = (date.as_ref(), header) {
             *date = Some(ServerDate {
                 header: header.to_owned(),
                 seen_at: Timestamp::now(),
+                is_replay: server.is_some_and(|s| s.as_bytes().starts_with(b"linkerd-replay")),
             });
         }
     }

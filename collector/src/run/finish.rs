@@ -47,15 +47,15 @@ pub(super) fn finish(
     // Items end in any order; a ledger in the plan's order can be read and compared.
     ledger.sort_by(|a, b| (a.source, &a.object).cmp(&(b.source, &b.object)));
     let summary = Summary::of(&ledger);
-    let date = cluster.server_date();
+    let clock = Clock::of(cluster.server_date(), captured_at);
     let manifest = Manifest {
         format: FormatVersion::CURRENT,
         collector: COLLECTOR.to_owned(),
-        captured_at,
-        finished_at: Some(Timestamp::now()),
+        captured_at: clock.captured_at,
+        finished_at: clock.finished_at,
         kubernetes_version,
-        api_server_clock_difference_s: date.as_ref().and_then(difference),
-        api_server_date: date.map(|d| d.header),
+        api_server_clock_difference_s: clock.difference_s,
+        api_server_date: clock.header,
         options: plan.options(),
         redactions: redactions.into_map(),
         ledger,
@@ -100,6 +100,34 @@ fn append_log(writer: &mut BundleWriter, log: &[u8]) -> anyhow::Result<LedgerRow
         items: None,
         via: None,
     })
+}
+
+/// The times of a manifest.
+struct Clock {
+    captured_at: Timestamp,
+    finished_at: Option<Timestamp>,
+    difference_s: Option<f64>,
+    header: Option<String>,
+}
+
+impl Clock {
+    /// Of a cluster, our own times and how far its clock is off. Of a replay, the time that it
+    /// stands still at: what is captured is from then.
+    fn of(date: Option<ServerDate>, captured_at: Timestamp) -> Self {
+        let replayed = date.as_ref().filter(|d| d.is_replay);
+        let replayed = replayed.and_then(|d| jiff::fmt::rfc2822::parse(&d.header).ok());
+        if let Some(time) = replayed {
+            let header = date.map(|d| d.header);
+            let captured_at = time.timestamp();
+            return Self { captured_at, finished_at: None, difference_s: None, header };
+        }
+        Self {
+            captured_at,
+            finished_at: Some(Timestamp::now()),
+            difference_s: date.as_ref().and_then(difference),
+            header: date.map(|d| d.header),
+        }
+    }
 }
 
 /// The API server's clock minus ours, in seconds; its `Date` has no more than whole ones.
@@ -247,6 +275,7 @@ mod tests {
         let date = ServerDate {
             header: "Mon, 23 Nov 2026 00:49:10 GMT".to_owned(),
             seen_at: "2026-11-23T00:49:12.5Z".parse().unwrap(),
+            is_replay: false,
         };
         assert_eq!(difference(&date), Some(-2.5));
     }

@@ -1,3 +1,31 @@
 //! `linkerd-analyze`: reads bundles and reports what is wrong with the mesh they came from.
 
-fn main() {}
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use linkerd_analyze::args::Args;
+use linkerd_analyze::exit::ExitStatus;
+use linkerd_analyze::run::{is_broken_pipe, run};
+
+fn main() -> ExitCode {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => {
+            // Help and version are printed, and are no failure.
+            let printed = error.print().is_ok();
+            let is_failure = error.use_stderr() || !printed;
+            return if is_failure { ExitStatus::Failed.into() } else { ExitStatus::Fine.into() };
+        }
+    };
+    match run(&args) {
+        Ok(status) => status.into(),
+        // Whoever reads has read enough, as `head` does.
+        Err(error) if is_broken_pipe(&error) => ExitStatus::Fine.into(),
+        Err(error) => {
+            let told = writeln!(anstream::stderr().lock(), "error: {error:#}");
+            drop(told);
+            ExitStatus::Failed.into()
+        }
+    }
+}

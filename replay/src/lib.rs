@@ -26,6 +26,6 @@ mod table;
 
 pub use args::Args;
 pub use exit::ExitStatus;
-pub use run::run;
+pub use run::{kubeconfig, run};
 pub use server::serve;
 pub use store::{OpenError, Store};

@@ -86,7 +86,7 @@ fn exit_code(status: ProcessStatus) -> u8 {
 }
 
 /// A kubeconfig that points at this server and needs no credentials.
-fn kubeconfig(address: SocketAddr, name: &str) -> String {
+pub fn kubeconfig(address: SocketAddr, name: &str) -> String {
     format!(
         "apiVersion: v1
 kind: Config

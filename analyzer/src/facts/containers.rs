@@ -60,6 +60,7 @@ fn fact(sources: &Sources<'_>, pod: &Object, spec: &Value, is_init: bool) -> Fac
         .text("image", image)
         .text("registry", registry(image))
         .set("is_proxy", name == PROXY)
+        .set("runs_before_proxy", is_init && runs_before_proxy(&pod.value, name))
         .set(
             "is_linkerd",
             matches!(name, PROXY | "linkerd-init" | "linkerd-network-validator"),
@@ -96,6 +97,15 @@ fn fact(sources: &Sources<'_>, pod: &Object, spec: &Value, is_init: bool) -> Fac
         evidence,
         fields: row.build(),
     }
+}
+
+/// Whether an init container ends before the proxy starts: the proxy is an ordinary container, or
+/// a native sidecar further down the list.
+fn runs_before_proxy(pod: &Value, name: &str) -> bool {
+    let inits = list(pod, "/spec/initContainers");
+    let place = |wanted: &str| inits.iter().position(|c| text(c, "/name") == wanted);
+    let starts_traffic = !matches!(name, PROXY | "linkerd-init" | "linkerd-network-validator");
+    starts_traffic && is_meshed(pod) && place(PROXY).is_none_or(|proxy| place(name) < Some(proxy))
 }
 
 /// The name of a container's state, and what it says.
@@ -148,7 +158,10 @@ fn last_log_line(
             container: container.to_owned(),
             previous,
         };
-        sources.log_ends.get(kind.path()?.as_str())
+        let end = sources.log_ends.get(kind.path()?.as_str())?;
+        // The kubelet answers so when it has thrown the log away.
+        let is_lost = end.tail.iter().any(|l| l.starts_with("unable to retrieve container logs"));
+        (!is_lost).then_some(end)
     });
     let Some(end) = end else {
         return (None, String::new());

@@ -83,6 +83,7 @@ pub(super) fn derive(sources: &Sources<'_>) -> Vec<(&'static str, Vec<Fact>)> {
         ("certificates", rows(sources, &places)),
         ("chains", chains(sources, &places, &anchors)),
         ("trust_roots", trust_roots(sources, &anchors)),
+        ("issuers", issuers(sources, &places)),
     ]
 }
 
@@ -190,6 +191,36 @@ fn rows(sources: &Sources<'_>, places: &[Place]) -> Vec<Fact> {
         }
     }
     facts.into_values().collect()
+}
+
+/// Table `issuers`: the certificate that identity signs with now. At most one row: what identity
+/// itself tells, else the newest issuer that a proxy presents.
+fn issuers(sources: &Sources<'_>, places: &[Place]) -> Vec<Fact> {
+    if let Some((ttl, subject, evidence)) = super::metrics::issuer_ttl(sources) {
+        let row = Row::new()
+            .set("remaining_s", ttl)
+            .set("days_left", ttl / 86_400.0)
+            .set("expired", ttl <= 0.0);
+        return vec![Fact {
+            subjects: vec![subject],
+            evidence: vec![evidence],
+            fields: row.build(),
+        }];
+    }
+    let issuers = places.iter().filter(|p| p.role == "issuer");
+    let newest = issuers.max_by_key(|p| p.certificates.first().map(|c| c.not_before));
+    let fact = newest.and_then(|place| {
+        let certificate = place.certificates.first()?;
+        Some(Fact {
+            subjects: vec![Subject::cluster(
+                "Certificate",
+                certificate.subject.as_str(),
+            )],
+            evidence: vec![place.evidence.clone()],
+            fields: certificate.fields(Row::new(), sources.at()).build(),
+        })
+    });
+    fact.into_iter().collect()
 }
 
 /// Table `chains`.

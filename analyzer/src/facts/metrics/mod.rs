@@ -29,7 +29,7 @@ impl Origin {
     fn name(self) -> &'static str {
         match self {
             Self::Proxy => "proxy",
-            Self::Controller => "controller",
+            Self::Controller => "control-plane",
         }
     }
 }
@@ -124,4 +124,16 @@ pub(super) fn parse(entry: &Arc<EntryInfo>, bytes: &[u8], demand: &Demand) -> Ve
 pub(super) fn derive(sources: &Sources<'_>) -> Vec<(&'static str, Vec<Fact>)> {
     let sets = SeriesSet::group(sources);
     tables::derive(sources, &sets)
+}
+
+/// Seconds that identity says its issuer is still valid, with where it says so.
+pub(super) fn issuer_ttl(
+    sources: &Sources<'_>,
+) -> Option<(f64, crate::evidence::Subject, crate::evidence::Evidence)> {
+    let sets = SeriesSet::group(sources);
+    sets.iter().find_map(|set| {
+        let series = set.family("issuer_cert_ttl_seconds").first()?;
+        let text = format!("issuer_cert_ttl_seconds {}", series.value);
+        Some((series.value, set.subject(), set.evidence(series, &text)))
+    })
 }

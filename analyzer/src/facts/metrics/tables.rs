@@ -214,12 +214,60 @@ fn denials(sources: &Sources<'_>, set: &SeriesSet<'_>) -> Vec<Fact> {
             .text("client_identity", client)
             .text("client_account", account)
             .set("client_meshed", series.label("tls") == "true")
+            .text("skipped_by", &skipping_pods(sources, port))
+            .text("unmeshed_pods", &unmeshed_pods(sources, set.namespace))
             .text("no_tls_reason", series.label("no_tls_reason"))
             .set("total", series.value)
             .opt("delta", series.delta());
         fact(set, series, fields)
     });
     facts.collect()
+}
+
+/// Meshed pods whose annotation leads connections to this port around their proxy.
+fn skipping_pods(sources: &Sources<'_>, port: &str) -> String {
+    let annotation = "config.linkerd.io/skip-outbound-ports";
+    let skips = |pod: &&crate::facts::Object| {
+        let ports = crate::facts::pods::annotation(&pod.value, annotation);
+        crate::facts::pods::is_meshed(&pod.value)
+            && ports.split(',').any(|r| is_in_range(r.trim(), port))
+    };
+    names(sources.kind("Pod").iter().filter(skips))
+}
+
+/// Whether a port is in `8080` or `8000-8100`.
+fn is_in_range(range: &str, port: &str) -> bool {
+    let Ok(port) = port.parse::<u16>() else {
+        return false;
+    };
+    match range.split_once('-') {
+        Some((from, to)) => {
+            from.parse().is_ok_and(|f: u16| f <= port) && to.parse().is_ok_and(|t: u16| port <= t)
+        }
+        None => range.parse() == Ok(port),
+    }
+}
+
+/// Pods of a namespace that run without a proxy: likely clients without an identity.
+fn unmeshed_pods(sources: &Sources<'_>, namespace: &str) -> String {
+    let pods = sources
+        .kind("Pod")
+        .iter()
+        .filter(|p| p.namespace == namespace);
+    names(pods.filter(|p| !crate::facts::pods::is_meshed(&p.value)))
+}
+
+/// `namespace/name` of the first few pods.
+fn names<'a>(pods: impl Iterator<Item = &'a crate::facts::Object>) -> String {
+    let all: Vec<String> = pods
+        .map(|p| format!("{}/{}", p.namespace, p.name))
+        .collect();
+    let shown = all.iter().take(3).cloned().collect::<Vec<_>>().join(", ");
+    if all.len() > 3 {
+        format!("{shown} and {} more", all.len() - 3)
+    } else {
+        shown
+    }
 }
 
 /// Table `connections`: connections per peer, opened against closed.
@@ -637,6 +685,10 @@ fn process(sources: &Sources<'_>, set: &SeriesSet<'_>) -> Fact {
             set.value("control_identity_cert_refreshes_total"),
         )
         .opt("issuer_ttl_s", set.value("issuer_cert_ttl_seconds"))
+        .opt(
+            "issuer_days_left",
+            set.value("issuer_cert_ttl_seconds").map(|s| s / 86_400.0),
+        )
         .opt("open_fds", set.value("process_open_fds"))
         .opt("max_fds", set.value("process_max_fds"))
         .opt("memory_bytes", set.value("process_resident_memory_bytes"))

@@ -1,0 +1,96 @@
+//! Puts causes above the symptoms that they account for.
+
+use std::collections::BTreeSet;
+
+use super::keys::Keys;
+use crate::evidence::Subject;
+use crate::finding::Finding;
+use crate::rule::Place;
+use crate::rule::set::Rules;
+
+/// Moves every finding that another one accounts for below it. `findings` are in report order,
+/// so a symptom goes to the worst of its causes.
+pub(super) fn fold(findings: Vec<Finding>, rules: &Rules, keys: &Keys<'_>) -> Vec<Finding> {
+    let about: Vec<About> = findings.iter().map(|finding| About::new(finding, keys)).collect();
+    let causes: Vec<Option<usize>> =
+        (0..findings.len()).map(|symptom| cause_of(symptom, &findings, &about, rules)).collect();
+    let mut slots: Vec<Option<Finding>> = findings.into_iter().map(Some).collect();
+    // From the farthest symptom up, so that each takes its own symptoms along.
+    let mut order: Vec<usize> = (0..slots.len()).collect();
+    order.sort_by_key(|at| std::cmp::Reverse((depth(*at, &causes), *at)));
+    for at in order {
+        let Some(cause) = causes.get(at).copied().flatten() else { continue };
+        let symptom = slots.get_mut(at).and_then(Option::take);
+        if let (Some(symptom), Some(Some(cause))) = (symptom, slots.get_mut(cause)) {
+            cause.symptoms.push(symptom);
+            cause.symptoms.sort_by(super::order);
+        }
+    }
+    slots.into_iter().flatten().collect()
+}
+
+fn depth(at: usize, causes: &[Option<usize>]) -> usize {
+    let mut depth = 0;
+    let mut next = causes.get(at).copied().flatten();
+    while let Some(cause) = next {
+        depth += 1;
+        if depth > causes.len() {
+            break;
+        }
+        next = causes.get(cause).copied().flatten();
+    }
+    depth
+}
+
+/// The first finding that accounts for this one together with others of its rule.
+fn cause_of(symptom: usize, findings: &[Finding], about: &[About], rules: &Rules) -> Option<usize> {
+    let (finding, own) = (findings.get(symptom)?, about.get(symptom)?);
+    let mut open: Vec<&BTreeSet<Subject>> = own.near.iter().collect();
+    let mut first = None;
+    for (number, (cause, causes)) in findings.iter().zip(about).enumerate() {
+        let place = rules.rule(&cause.rule)?.explains.iter().find(|(id, _)| *id == finding.rule);
+        let Some((_, place)) = place else { continue };
+        let before = open.len();
+        match place {
+            Place::Anywhere => return Some(number),
+            Place::Namespace => open.retain(|near| !shares_namespace(near, causes)),
+            Place::Subject => open.retain(|near| near.is_disjoint(&causes.all)),
+        }
+        if open.len() < before {
+            first = first.or(Some(number));
+        }
+    }
+    if open.is_empty() { first } else { None }
+}
+
+fn shares_namespace(near: &BTreeSet<Subject>, cause: &About) -> bool {
+    near.iter().any(|s| s.namespace.as_ref().is_some_and(|n| cause.namespaces.contains(n)))
+}
+
+/// What a finding is about, widened to workloads and nodes.
+struct About {
+    /// For each subject: it, its workload and its node.
+    near: Vec<BTreeSet<Subject>>,
+    all: BTreeSet<Subject>,
+    namespaces: BTreeSet<String>,
+}
+
+impl About {
+    fn new(finding: &Finding, keys: &Keys<'_>) -> Self {
+        let near = |subject: &Subject| {
+            let around = [Some(subject.clone()), keys.workload(subject), keys.node(subject)];
+            around.into_iter().flatten().collect::<BTreeSet<_>>()
+        };
+        let near: Vec<BTreeSet<Subject>> = finding.subjects.iter().map(near).collect();
+        // A cause on a pod reaches its workload, but not all else on its node.
+        let reach = |subject: &Subject| {
+            [Some(subject.clone()), keys.workload(subject)].into_iter().flatten().collect::<Vec<_>>()
+        };
+        let all = finding.subjects.iter().flat_map(reach).collect();
+        let namespaces = finding.subjects.iter().filter_map(|s| match s.kind.as_str() {
+            "Namespace" => Some(s.name.clone()),
+            _ => s.namespace.clone(),
+        });
+        Self { all, namespaces: namespaces.collect(), near }
+    }
+}

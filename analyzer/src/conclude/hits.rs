@@ -1,0 +1,280 @@
+//! What each matcher of a rule matched.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use regex::bytes::Regex;
+use serde_json::Value;
+
+use super::{Decided, World};
+use crate::evidence::{Evidence, Subject};
+use crate::facts::Fact;
+use crate::rule::predicate::{self};
+use crate::rule::set::Rules;
+use crate::rule::{Matcher, NamedMatcher, Rule, TableMatcher};
+use crate::scan::matches::{Group, Log};
+use crate::scan::pattern::Pattern;
+
+/// One thing that a matcher matched: a log's lines, a row, a finding.
+#[derive(Debug)]
+pub(super) struct Hit<'a> {
+    pub(super) subjects: Vec<Subject>,
+    pub(super) evidence: Vec<&'a Evidence>,
+    /// Evidence made here: of what is absent there is no line to point to.
+    pub(super) made: Vec<Evidence>,
+    pub(super) count: u64,
+    pub(super) first: Option<Timestamp>,
+    pub(super) last: Option<Timestamp>,
+    pub(super) fields: Option<&'a Value>,
+    pub(super) captures: BTreeMap<String, Vec<String>>,
+    pub(super) seconds: Option<&'a BTreeMap<i64, u64>>,
+    /// The value of the capture that is the rule's key.
+    pub(super) key: Option<&'a str>,
+}
+
+impl Hit<'_> {
+    fn empty() -> Self {
+        Self {
+            subjects: Vec::new(),
+            evidence: Vec::new(),
+            made: Vec::new(),
+            count: 1,
+            first: None,
+            last: None,
+            fields: None,
+            captures: BTreeMap::new(),
+            seconds: None,
+            key: None,
+        }
+    }
+
+    /// All of its evidence.
+    pub(super) fn places(&self) -> impl Iterator<Item = &Evidence> {
+        self.evidence.iter().copied().chain(&self.made)
+    }
+
+    /// When it happened: every second with the number of times.
+    pub(super) fn times(&self) -> Vec<(i64, u64)> {
+        match self.seconds {
+            Some(seconds) if !seconds.is_empty() => seconds.iter().map(|(s, n)| (*s, *n)).collect(),
+            _ => match (self.first, self.last) {
+                (Some(first), Some(last)) if first != last => {
+                    vec![(first.as_second(), self.count.saturating_sub(1)), (last.as_second(), 1)]
+                }
+                (first, last) => {
+                    last.or(first).map(|time| (time.as_second(), self.count)).into_iter().collect()
+                }
+            },
+        }
+    }
+}
+
+/// Hits of one matcher, and what went wrong while looking for them.
+#[derive(Debug, Default)]
+pub(super) struct Hits<'a> {
+    pub(super) hits: Vec<Hit<'a>>,
+    pub(super) errors: Vec<String>,
+    /// Why it cannot be told whether something is absent.
+    pub(super) uncovered: Option<String>,
+}
+
+/// Finds what a matcher matched.
+pub(super) fn of<'a>(
+    named: &NamedMatcher,
+    rule: &Rule,
+    rules: &'a Rules,
+    world: &'a World<'_>,
+    done: &'a BTreeMap<&str, Decided>,
+) -> Hits<'a> {
+    let mut hits = match &named.matcher {
+        Matcher::Log(log) => Hits { hits: lines(*log, named.ongoing, world), ..Hits::default() },
+        Matcher::Table(table) => rows(table, world),
+        Matcher::Finding(id) => Hits { hits: findings(id, done), ..Hits::default() },
+        Matcher::NoLine { log } => no_line(*log, rules, world),
+        Matcher::NoRow { table, .. } => no_row(table, rule, rules, world),
+    };
+    if let (Some(within), Matcher::Table(_)) = (named.ongoing, &named.matcher) {
+        hits.hits.retain(|hit| hit.last.is_none_or(|last| world.at.duration_since(last) <= within));
+    }
+    hits
+}
+
+fn lines<'a>(log: usize, ongoing: Option<SignedDuration>, world: &'a World<'_>) -> Vec<Hit<'a>> {
+    let start = (log, String::new(), String::new());
+    let groups = world.scanned.groups.range(start..).take_while(|(key, _)| key.0 == log);
+    let hits = groups.filter_map(|((_, entry, key), group)| {
+        let known = world.scanned.logs.get(entry)?;
+        if ongoing.is_some_and(|within| !goes_on(group, known, within, world)) {
+            return None;
+        }
+        let captures = group.captures.iter().map(|(name, values)| {
+            let mut shown: Vec<String> = values.in_order().into_iter().map(str::to_owned).collect();
+            if values.is_cut {
+                shown.push("…".to_owned());
+            }
+            (name.clone(), shown)
+        });
+        Some(Hit {
+            subjects: vec![known.origin.subject(entry)],
+            evidence: group.evidence().collect(),
+            count: group.count,
+            first: group.first,
+            last: group.last,
+            captures: captures.collect(),
+            seconds: Some(&group.seconds),
+            key: (!key.is_empty()).then_some(key.as_str()),
+            ..Hit::empty()
+        })
+    });
+    hits.collect()
+}
+
+/// Whether the last match is near enough to the capture, or to the end of a log that goes no
+/// further because its container does not run any more.
+fn goes_on(group: &Group, log: &Log, within: SignedDuration, world: &World<'_>) -> bool {
+    let near_capture = group.last.map(|last| world.at.duration_since(last) <= within);
+    let near_end = match (group.last, log.last_time) {
+        (Some(last), Some(end)) => Some(end.duration_since(last) <= within),
+        _ => match (group.last_uptime_us, log.last_uptime_us) {
+            (Some(last), Some(end)) => {
+                let behind = i64::try_from(end.saturating_sub(last)).unwrap_or(i64::MAX);
+                Some(SignedDuration::from_micros(behind) <= within)
+            }
+            _ => None,
+        },
+    };
+    match (near_capture, near_end) {
+        (Some(true), _) | (None, Some(true) | None) => true,
+        (Some(false), Some(true)) => !log.origin.is_previous && world.keys.has_stopped(&log.origin),
+        (_, Some(false)) | (Some(false), None) => false,
+    }
+}
+
+fn rows<'a>(table: &TableMatcher, world: &'a World<'_>) -> Hits<'a> {
+    let mut found = Hits::default();
+    let root = predicate::context(world.at, world.mesh);
+    for fact in world.facts.table(&table.table) {
+        let is_other = |test: &crate::rule::Test| {
+            !fact.fields.pointer(&test.pointer).is_some_and(|value| test.any_of.contains(value))
+        };
+        if table.tests.iter().any(is_other) {
+            continue;
+        }
+        let Some(captures) = captures(table.text.as_ref(), fact) else { continue };
+        if let Some(predicate) = &table.predicate {
+            let mut scope = root.new_inner_scope();
+            predicate::bind(&mut scope, "row", &fact.fields);
+            for name in table.variables {
+                let value = fact.fields.get(*name).unwrap_or(&Value::Null);
+                predicate::bind(&mut scope, name, value);
+            }
+            match predicate.holds(&scope) {
+                Ok(true) => {}
+                Ok(false) => continue,
+                Err(error) => {
+                    found.errors.push(format!("`{}` on {}: {error}", predicate.source(), place(fact)));
+                    continue;
+                }
+            }
+        }
+        found.hits.push(row(fact, captures));
+    }
+    found
+}
+
+fn captures(text: Option<&(&str, Regex)>, fact: &Fact) -> Option<BTreeMap<String, Vec<String>>> {
+    let Some((pointer, regex)) = text else { return Some(BTreeMap::new()) };
+    let value = fact.fields.pointer(pointer)?.as_str()?;
+    let found = regex.captures(value.as_bytes())?;
+    let named = regex.capture_names().flatten().filter_map(|name| {
+        let text = std::str::from_utf8(found.name(name)?.as_bytes()).ok()?;
+        Some((name.to_owned(), vec![text.to_owned()]))
+    });
+    Some(named.collect())
+}
+
+fn row<'a>(fact: &'a Fact, captures: BTreeMap<String, Vec<String>>) -> Hit<'a> {
+    let time = |name: &str| fact.fields.get(name).and_then(Value::as_str).and_then(|t| t.parse().ok());
+    let shown = fact.evidence.first().and_then(|e| e.time);
+    Hit {
+        subjects: fact.subjects.clone(),
+        evidence: fact.evidence.iter().collect(),
+        count: fact.fields.get("count").and_then(Value::as_u64).unwrap_or(1).max(1),
+        first: time("first").or(shown),
+        last: time("last").or(shown),
+        fields: Some(&fact.fields),
+        captures,
+        ..Hit::empty()
+    }
+}
+
+fn place(fact: &Fact) -> String {
+    let subject = fact.subjects.first().map(|s| format!("{} `{}`", s.kind, s.name));
+    let entry = fact.evidence.first().map(|e| e.entry.as_str()).unwrap_or_default();
+    format!("{} in `{entry}`", subject.unwrap_or_default())
+}
+
+fn findings<'a>(id: &str, done: &'a BTreeMap<&str, Decided>) -> Vec<Hit<'a>> {
+    let findings = done.get(id).into_iter().flat_map(|decided| &decided.findings);
+    findings
+        .map(|finding| Hit {
+            subjects: finding.subjects.clone(),
+            evidence: finding.evidence.iter().collect(),
+            count: finding.occurrences,
+            first: finding.first,
+            last: finding.last,
+            ..Hit::empty()
+        })
+        .collect()
+}
+
+/// Logs of a container in which no line matches, if they are whole.
+fn no_line<'a>(log: usize, rules: &Rules, world: &'a World<'_>) -> Hits<'a> {
+    let mut found = Hits::default();
+    let Some(matcher) = rules.scanner.matchers().get(log) else { return found };
+    let wanted: Vec<&str> = matcher.patterns.iter().map(Pattern::source).collect();
+    for (entry, known) in &world.scanned.logs {
+        let is_wanted = matcher.covers(&known.origin) && known.origin.container.is_some();
+        if !is_wanted || known.origin.is_previous {
+            continue;
+        }
+        let start = (log, entry.clone(), String::new());
+        let has_line = world.scanned.groups.range(start..).next().is_some_and(|(key, _)| key.0 == log && key.1 == *entry);
+        if has_line {
+            continue;
+        }
+        if let Some(reason) = world.coverage.cut(entry) {
+            found.uncovered = Some(format!("`{entry}` is not whole: {reason}"));
+            continue;
+        }
+        let excerpt = format!("no line matches `{}` in {} lines", wanted.join("`, `"), known.last_line);
+        found.hits.push(Hit {
+            subjects: vec![known.origin.subject(entry)],
+            made: vec![Evidence::of_entry(entry, excerpt)],
+            ..Hit::empty()
+        });
+    }
+    if found.hits.is_empty() && !world.scanned.logs.values().any(|l| matcher.covers(&l.origin)) {
+        found.uncovered = Some("no log of such a container is in the bundle".to_owned());
+    }
+    found
+}
+
+/// Nothing, if there is such a row; one hit about the whole bundle otherwise.
+fn no_row<'a>(table: &TableMatcher, rule: &Rule, rules: &Rules, world: &'a World<'_>) -> Hits<'a> {
+    let rows = rows(table, world);
+    let mut found = Hits { errors: rows.errors, ..Hits::default() };
+    if !rows.hits.is_empty() {
+        return found;
+    }
+    if let Some(gap) = world.coverage.gaps_of(rule, rules).into_iter().next() {
+        found.uncovered = Some(gap.reason);
+        return found;
+    }
+    let excerpt = match &table.predicate {
+        Some(predicate) => format!("no row of `{}` where {}", table.table, predicate.source()),
+        None => format!("no row of `{}`", table.table),
+    };
+    found.hits.push(Hit { made: vec![Evidence::of_entry("manifest.json", excerpt)], ..Hit::empty() });
+    found
+}

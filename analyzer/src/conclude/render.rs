@@ -1,0 +1,206 @@
+//! Words findings.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::World;
+use super::decide::Group;
+use super::hits::Hit;
+use crate::evidence::{Evidence, Subject};
+use crate::finding::Finding;
+use crate::rule::Rule;
+
+/// Values listed for one placeholder.
+const MAX_VALUES: usize = 5;
+
+/// Places kept for one finding.
+const MAX_EVIDENCE: usize = 8;
+
+/// Bytes of one value in a text.
+const MAX_VALUE_BYTES: usize = 300;
+
+/// Makes the finding of one key; `None` if nothing shows it.
+pub(super) fn finding(
+    rule: &Rule,
+    key: Option<&Subject>,
+    group: &Group<'_, '_>,
+    used: &[&Hit<'_>],
+    world: &World<'_>,
+) -> Option<Finding> {
+    let mut subjects: BTreeSet<Subject> = match key {
+        Some(key) => BTreeSet::from([key.clone()]),
+        None => used.iter().flat_map(|hit| hit.subjects.iter().cloned()).collect(),
+    };
+    if subjects.is_empty() {
+        subjects.insert(Subject::cluster("Cluster", "cluster"));
+    }
+    let subjects: Vec<Subject> = subjects.into_iter().collect();
+    let evidence = places(used);
+    if evidence.is_empty() {
+        return None;
+    }
+    let words = Words { rule, group, used, subjects: &subjects, world };
+    let render = |name: &str| words.value(name);
+    Some(Finding {
+        rule: rule.id.clone(),
+        title: rule.title.clone(),
+        severity: rule.severity,
+        message: rule.message.render(render),
+        meaning: rule.meaning.render(render),
+        fix: rule.fix.iter().map(|step| step.render(render)).collect(),
+        links: rule.links.clone(),
+        occurrences: used.iter().map(|hit| hit.count).sum(),
+        first: used.iter().filter_map(|hit| hit.first).min(),
+        last: used.iter().filter_map(|hit| hit.last).max(),
+        evidence,
+        subjects,
+        symptoms: Vec::new(),
+    })
+}
+
+/// The first place of every hit, then the others, up to the cap, in bundle order.
+fn places(used: &[&Hit<'_>]) -> Vec<Evidence> {
+    let mut chosen: Vec<&Evidence> = Vec::new();
+    let depth = used.iter().map(|hit| hit.places().count()).max().unwrap_or(0);
+    for nth in 0..depth {
+        for place in used.iter().filter_map(|hit| hit.places().nth(nth)) {
+            if chosen.len() < MAX_EVIDENCE && !chosen.contains(&place) {
+                chosen.push(place);
+            }
+        }
+    }
+    let mut chosen: Vec<Evidence> = chosen.into_iter().cloned().collect();
+    chosen.sort();
+    chosen
+}
+
+/// Takes the subjects and evidence of a finding that says the same into another.
+pub(super) fn absorb(known: &mut Finding, other: Finding) {
+    known.subjects.extend(other.subjects);
+    known.subjects.sort();
+    known.subjects.dedup();
+    known.occurrences += other.occurrences;
+    known.first = match (known.first, other.first) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    };
+    known.last = known.last.max(other.last);
+    let room = MAX_EVIDENCE.saturating_sub(known.evidence.len());
+    known.evidence.extend(other.evidence.into_iter().take(room));
+    known.evidence.sort();
+    known.evidence.dedup();
+}
+
+/// Gives placeholders their values.
+struct Words<'a, 'b, 'h> {
+    rule: &'a Rule,
+    group: &'a Group<'b, 'h>,
+    used: &'a [&'h Hit<'b>],
+    subjects: &'a [Subject],
+    world: &'a World<'a>,
+}
+
+impl Words<'_, '_, '_> {
+    fn value(&self, name: &str) -> String {
+        let text = match name.split_once('.') {
+            Some((matcher, field)) => self.of_matcher(matcher, field),
+            None => self.of_subject(name).unwrap_or_else(|| self.capture(self.used.iter().copied(), name)),
+        };
+        let text = if text.is_empty() { "?".to_owned() } else { text };
+        let end = text.floor_char_boundary(MAX_VALUE_BYTES);
+        match text.get(..end) {
+            Some(cut) if end < text.len() => format!("{cut}…"),
+            _ => text,
+        }
+    }
+
+    fn of_matcher(&self, matcher: &str, field: &str) -> String {
+        let number = self.rule.matchers.iter().position(|named| named.name == matcher);
+        let hits = number.and_then(|n| self.group.get(n)).map(Vec::as_slice).unwrap_or_default();
+        match field {
+            "count" => hits.iter().map(|hit| hit.count).sum::<u64>().to_string(),
+            "first" => hits.iter().filter_map(|hit| hit.first).min().map(shown).unwrap_or_default(),
+            "last" => hits.iter().filter_map(|hit| hit.last).max().map(shown).unwrap_or_default(),
+            _ => {
+                let pointer = format!("/{}", field.replace('.', "/"));
+                let fields = hits.iter().filter_map(|hit| hit.fields?.pointer(&pointer));
+                let found: Vec<String> = fields.map(plain).filter(|text| !text.is_empty()).collect();
+                if found.is_empty() { self.capture(hits.iter().copied(), field) } else { listed(found) }
+            }
+        }
+    }
+
+    fn capture<'x>(&self, hits: impl Iterator<Item = &'x Hit<'x>>, name: &str) -> String {
+        listed(hits.filter_map(|hit| hit.captures.get(name)).flatten().cloned().collect())
+    }
+
+    fn of_subject(&self, name: &str) -> Option<String> {
+        let keys = &self.world.keys;
+        let about: Vec<&Subject> =
+            self.subjects.iter().chain(self.used.iter().flat_map(|hit| &hit.subjects)).collect();
+        let of_kind = |kind: &str| about.iter().filter(|s| s.kind == kind).map(|s| full(s)).collect::<Vec<_>>();
+        let found = match name {
+            "subject" => self.subjects.first().map(full).into_iter().collect(),
+            "subjects" => self.subjects.iter().map(full).collect(),
+            "pod" => about.iter().filter(|s| s.kind == "Pod").map(|s| s.name.clone()).collect(),
+            "pods" => of_kind("Pod"),
+            "service" => about.iter().filter(|s| s.kind == "Service").map(|s| s.name.clone()).collect(),
+            "namespace" => about
+                .iter()
+                .filter_map(|s| s.namespace.clone().or_else(|| (s.kind == "Namespace").then(|| s.name.clone())))
+                .collect(),
+            "workload" => about.iter().filter_map(|s| keys.workload(s)).map(|s| s.name).collect(),
+            "node" => about.iter().filter_map(|s| keys.node(s)).map(|s| s.name).collect(),
+            "at" => vec![shown(self.world.at)],
+            _ => return None,
+        };
+        Some(listed(found))
+    }
+}
+
+/// `namespace/name`, or the name alone.
+pub(crate) fn full(subject: &Subject) -> String {
+    match &subject.namespace {
+        Some(namespace) => format!("{namespace}/{}", subject.name),
+        None => subject.name.clone(),
+    }
+}
+
+/// A time to the second.
+pub(crate) fn shown(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%d %H:%M:%SZ").to_string()
+}
+
+fn plain(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => match text.parse::<Timestamp>() {
+            Ok(time) if text.len() >= 20 => shown(time),
+            _ => text.clone(),
+        },
+        Value::Number(number) => number_text(number.as_f64().unwrap_or_default(), number),
+        Value::Array(items) => listed(items.iter().map(plain).collect()),
+        other => other.to_string(),
+    }
+}
+
+/// A number with at most two decimals.
+fn number_text(value: f64, number: &serde_json::Number) -> String {
+    if number.is_f64() {
+        let text = format!("{value:.2}");
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    } else {
+        number.to_string()
+    }
+}
+
+/// Distinct values in their order: the first few, and how many more.
+fn listed(values: Vec<String>) -> String {
+    let mut seen = BTreeSet::new();
+    let distinct: Vec<String> = values.into_iter().filter(|value| seen.insert(value.clone())).collect();
+    let more = distinct.len().saturating_sub(MAX_VALUES);
+    let text = distinct.into_iter().take(MAX_VALUES).collect::<Vec<_>>().join(", ");
+    if more > 0 { format!("{text} and {more} more") } else { text }
+}

@@ -1,0 +1,14 @@
+//! Things that people do with a bundle by hand, on every form and without unpacking.
+
+mod cat;
+mod glob;
+mod grep;
+mod ls;
+mod rules;
+mod verify;
+
+pub(crate) use cat::cat;
+pub(crate) use grep::grep;
+pub(crate) use ls::ls;
+pub(crate) use rules::rules;
+pub(crate) use verify::verify;

@@ -1,0 +1,251 @@
+//! Runs the cases that stand beside each rule.
+//!
+//! A case is a bundle in small: its entries go through the same parsing, scanning and deciding
+//! as a real one.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use bundle::layout::EntryKind;
+use bundle::{EntryInfo, EntryPath, Manifest};
+use jiff::Timestamp;
+use regex::Regex;
+use serde_json::Value;
+
+use super::fault::{Fault, Faulty};
+use super::file::{CaseFile, CasesFile, Expect};
+use super::set::{RuleText, Rules, yaml_fault};
+use super::spanned::At;
+use crate::conclude::{Conclusions, Coverage, World, conclude};
+use crate::evidence::{Evidence, Subject};
+use crate::facts::{self, Context, Fact, Facts};
+use crate::finding::Finding;
+use crate::scan::{Gathered, gather_entries};
+
+/// "Now" in a case that does not say.
+const DEFAULT_AT: &str = "2026-01-01T00:00:00Z";
+
+/// How the cases of one rule went.
+#[derive(Debug, Default)]
+pub(crate) struct Tested {
+    /// Cases that were run.
+    pub(crate) cases: usize,
+    /// What went wrong, with the file and the case.
+    pub(crate) faults: Vec<Fault>,
+}
+
+/// Runs the cases of some rules, whose texts may refer to all of `texts`.
+pub(crate) fn test(texts: &[RuleText], only: &[String]) -> Tested {
+    let mut tested = Tested::default();
+    for text in texts {
+        if !only.is_empty() && !only.contains(&id_of(text)) {
+            continue;
+        }
+        let path = text.path.replace(".yaml", ".cases.yaml");
+        let mut faulty = Faulty::new(&path);
+        tested.cases += test_one(text, texts, &mut faulty);
+        tested.faults.append(&mut faulty.faults);
+    }
+    tested
+}
+
+/// The id that a rule's file name tells.
+pub(crate) fn id_of(text: &RuleText) -> String {
+    let name = text.path.rsplit(['/', '\\']).next().unwrap_or_default();
+    name.trim_end_matches(".yaml").to_owned()
+}
+
+fn test_one(text: &RuleText, texts: &[RuleText], faulty: &mut Faulty<'_>) -> usize {
+    let Some(yaml) = &text.cases else {
+        faulty.add(super::spanned::Spot::default(), "missing; a rule needs a case that fires and one that is silent");
+        return 0;
+    };
+    let file: CasesFile = match serde_saphyr::from_str(yaml) {
+        Ok(file) => file,
+        Err(error) => {
+            faulty.faults.push(yaml_fault(&text.path.replace(".yaml", ".cases.yaml"), &error));
+            return 0;
+        }
+    };
+    for (expect, word) in [(Expect::Fires, "fires"), (Expect::Silent, "is silent")] {
+        if !file.cases.iter().any(|case| case.expect == expect) {
+            faulty.add(super::spanned::Spot::default(), format!("no case that {word}"));
+        }
+    }
+    let id = id_of(text);
+    let Ok(rules) = Rules::compile(&with_awaited(text, texts)) else {
+        faulty.add(super::spanned::Spot::default(), "the rule has faults of its own");
+        return 0;
+    };
+    for case in &file.cases {
+        run(case, &id, &rules, faulty);
+    }
+    file.cases.len()
+}
+
+/// A rule and those whose findings it waits for, directly or not.
+fn with_awaited(text: &RuleText, texts: &[RuleText]) -> Vec<RuleText> {
+    let mut chosen = vec![text.clone()];
+    let mut seen = BTreeSet::from([id_of(text)]);
+    let mut at = 0;
+    while let Some(next) = chosen.get(at) {
+        at += 1;
+        let Ok(file) = super::set::parse(next) else { continue };
+        for matcher in file.matchers.values() {
+            if let super::file::MatcherFile::Finding(other) = &matcher.value
+                && seen.insert(other.value.clone())
+            {
+                chosen.extend(texts.iter().find(|t| id_of(t) == other.value).cloned());
+            }
+        }
+    }
+    chosen
+}
+
+fn run(case: &CaseFile, id: &str, rules: &Rules, faulty: &mut Faulty<'_>) {
+    let place = case.at.as_ref().or(case.message.as_ref()).map(|at| at.place).unwrap_or_default();
+    let at = match &case.at {
+        Some(At { value, place }) => {
+            let wrong = || format!("`{value}` is no time; write one as `{DEFAULT_AT}`");
+            faulty.check(*place, value.parse::<Timestamp>().map_err(|_| wrong()))
+        }
+        None => DEFAULT_AT.parse().ok(),
+    };
+    let Some(at) = at else { return };
+    let name = &case.name;
+    let (entries, bad) = entries(&case.files);
+    for path in bad {
+        faulty.add(place, format!("case \"{name}\": `{path}` is no entry path"));
+    }
+    let conclusions = conclusions(case, at, rules, gather_entries(entries, &rules.scanner, &rules.demand));
+    let found: Vec<&Finding> = conclusions.findings.iter().filter(|f| f.rule == id).collect();
+    let is_open = conclusions.could_not_check.iter().find(|row| row.rule == id);
+    match case.expect {
+        Expect::Fires => check_fired(case, &found, is_open.map(|row| row.reason.as_str()), faulty),
+        Expect::Silent => {
+            if let Some(finding) = found.first() {
+                faulty.add(place, format!("case \"{name}\" should be silent, but says: {}", finding.message));
+            }
+        }
+        Expect::CouldNotCheck if is_open.is_none() => {
+            let instead = if found.is_empty() { "it is clear" } else { "it fires" };
+            faulty.add(place, format!("case \"{name}\" should not be decided, but {instead}"));
+        }
+        Expect::CouldNotCheck => {}
+    }
+}
+
+fn check_fired(case: &CaseFile, found: &[&Finding], open: Option<&str>, faulty: &mut Faulty<'_>) {
+    let place = case.message.as_ref().or(case.at.as_ref()).map(|at| at.place).unwrap_or_default();
+    if found.is_empty() {
+        let why = open.map(|reason| format!("; it could not be checked: {reason}")).unwrap_or_default();
+        faulty.add(place, format!("case \"{}\" should fire, and does not{why}", case.name));
+    }
+    let Some(message) = &case.message else { return };
+    let Some(regex) = faulty.check(message.place, Regex::new(&message.value)) else { return };
+    if let Some(first) = found.first()
+        && !found.iter().any(|finding| regex.is_match(&finding.message))
+    {
+        faulty.add(message.place, format!("case \"{}\": the message is: {}", case.name, first.message));
+    }
+}
+
+type Entries = Vec<(Arc<EntryInfo>, Vec<u8>)>;
+
+/// Entries from texts, and the paths that are none.
+fn entries(files: &BTreeMap<String, String>) -> (Entries, Vec<String>) {
+    let mut entries = Vec::new();
+    let mut bad = Vec::new();
+    for (path, text) in files {
+        match EntryPath::parse(path.clone()) {
+            Ok(path) => {
+                let kind = EntryKind::of(&path);
+                let info = EntryInfo { path, kind, bytes: Some(text.len() as u64) };
+                entries.push((Arc::new(info), text.clone().into_bytes()));
+            }
+            Err(_) => bad.push(path.clone()),
+        }
+    }
+    (entries, bad)
+}
+
+fn conclusions(case: &CaseFile, at: Timestamp, rules: &Rules, mut gathered: Gathered) -> Conclusions {
+    let pieces = std::mem::take(&mut gathered.pieces);
+    let manifest: Option<&Manifest> = gathered.manifest.as_ref();
+    let mut facts = facts::derive(pieces, Context { at, manifest, demand: &rules.demand });
+    add_rows(&mut facts, &case.facts);
+    // Rows that stand for a source cover it.
+    let mut names: BTreeSet<String> = gathered.entries.keys().cloned().collect();
+    if !case.facts.is_empty() {
+        names.extend(STANDING_FOR.map(str::to_owned));
+    }
+    let coverage = Coverage::new(manifest, names.iter(), &gathered.problems);
+    let world = World::new(at, &facts, &gathered.scanned, &coverage);
+    conclude(rules, &world, 1)
+}
+
+/// Entries whose sources count as covered in a case that gives rows of facts.
+const STANDING_FOR: [&str; 8] = [
+    "cluster-resources/pods/case.json",
+    "cluster-resources/events/case.json",
+    "cluster-resources/custom-resources/servers.policy.linkerd.io/case.json",
+    "cluster-resources/pods/logs/case/case/linkerd-init.log",
+    "linkerd/proxy-metrics/case/case.1.prom",
+    "linkerd/controller-metrics/case/case/case.1.prom",
+    "linkerd/identity/case/case.pem",
+    "linkerd/tls/case/case.pem",
+];
+
+fn add_rows(facts: &mut Facts, tables: &BTreeMap<String, Vec<Value>>) {
+    for (name, rows) in tables {
+        let Some(table) = super::compile::table_name(name) else { continue };
+        let made = rows.iter().map(|fields| Fact {
+            subjects: vec![subject(name, fields)],
+            evidence: vec![Evidence::of_entry("case", fields.to_string())],
+            fields: fields.clone(),
+        });
+        facts.tables.entry(table).or_default().extend(made);
+    }
+}
+
+/// What a row of a case is about, told by the fields that rows usually have.
+fn subject(table: &str, fields: &Value) -> Subject {
+    let text = |pointer: &str| fields.pointer(pointer).and_then(Value::as_str).filter(|t| !t.is_empty());
+    let namespace = text("/namespace").or_else(|| text("/object/metadata/namespace"));
+    let own = |kind: &str, name: &str| Subject {
+        kind: kind.to_owned(),
+        namespace: namespace.map(str::to_owned),
+        name: name.to_owned(),
+    };
+    if let (Some(kind), Some(name)) = (text("/object/kind"), text("/object/name")) {
+        return own(kind, name);
+    }
+    if let (Some(kind), Some(name)) = (text("/kind"), text("/object/metadata/name").or_else(|| text("/name"))) {
+        return own(kind, name);
+    }
+    if let Some(pod) = text("/pod") {
+        return own("Pod", pod);
+    }
+    let kind = match table {
+        "pods" => "Pod",
+        "services" => "Service",
+        "workloads" => "Deployment",
+        "nodes" => return Subject::cluster("Node", text("/name").unwrap_or("node")),
+        "namespaces" => return Subject::cluster("Namespace", text("/name").unwrap_or("namespace")),
+        "certificates" => "Certificate",
+        _ => "Cluster",
+    };
+    own(kind, text("/name").or_else(|| text("/service")).unwrap_or("case"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cases_of_all_built_in_rules_go_as_they_say() {
+        let tested = test(&super::super::builtin::rules(), &[]);
+        let faults: Vec<String> = tested.faults.iter().map(ToString::to_string).collect();
+        assert!(faults.is_empty(), "{}", faults.join("\n"));
+    }
+}

@@ -1,0 +1,225 @@
+//! Compiles matchers.
+
+use std::sync::LazyLock;
+
+use bundle::SourceKind;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::compile_condition::duration;
+use super::fault::Faulty;
+use super::file::{
+    AbsentFile, By, EventFile, FactFile, LogFile, MatcherFile, MetricFile, MetricSource, ObjectFile,
+};
+use super::predicate::{Predicate, listed};
+use super::spanned::{At, Spot};
+use super::{Matcher, NamedMatcher, TableMatcher, Test};
+use crate::facts::{self, Context, Demand};
+use crate::scan::LogMatcher;
+use crate::scan::pattern::{self, Pattern};
+use crate::scan::record::Level;
+
+/// Every table that rules may ask.
+pub(crate) static TABLES: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
+    let context = Context { at: Timestamp::UNIX_EPOCH, manifest: None, demand: &Demand::default() };
+    facts::derive(Vec::new(), context).tables.into_keys().collect()
+});
+
+/// A matcher and the captures that it gives.
+pub(super) struct Compiled {
+    pub(super) matcher: NamedMatcher,
+    pub(super) captures: Vec<String>,
+}
+
+fn plain(matcher: Matcher) -> Compiled {
+    let matcher = NamedMatcher { name: String::new(), matcher, min_count: 1, ongoing: None };
+    Compiled { matcher, captures: Vec::new() }
+}
+
+/// Compiles one matcher.
+pub(super) fn matcher(
+    at: &At<MatcherFile>,
+    by: By,
+    faulty: &mut Faulty<'_>,
+    logs: &mut Vec<LogMatcher>,
+) -> Option<Compiled> {
+    match &at.value {
+        MatcherFile::Log(file) => log(file, at.place, by, faulty, logs),
+        MatcherFile::Fact(file) => fact(file, faulty),
+        MatcherFile::Event(file) => event(file, faulty),
+        MatcherFile::Object(file) => Some(object(file, faulty)),
+        MatcherFile::Metric(file) => Some(metric(file, faulty)),
+        MatcherFile::Iptables(file) => {
+            Some(plain(Matcher::Table(table("iptables_probes", Some(&file.predicate), &[], faulty))))
+        }
+        MatcherFile::Certificate(file) => {
+            Some(plain(Matcher::Table(table("certificates", Some(&file.predicate), &[], faulty))))
+        }
+        MatcherFile::Absent(file) => absent(file, at.place, faulty, logs),
+        MatcherFile::Finding(id) => Some(plain(Matcher::Finding(id.value.clone()))),
+    }
+}
+
+fn log(
+    file: &LogFile,
+    place: Spot,
+    by: By,
+    faulty: &mut Faulty<'_>,
+    logs: &mut Vec<LogMatcher>,
+) -> Option<Compiled> {
+    let sources = file.pattern.iter().chain(&file.patterns);
+    let patterns: Vec<Pattern> =
+        sources.filter_map(|at| faulty.check(at.place, Pattern::new(&at.value))).collect();
+    if file.pattern.is_none() && file.patterns.is_empty() {
+        faulty.add(place, "a `log` matcher needs `pattern` or `patterns`");
+    }
+    let level = file.level.as_ref().and_then(|at| {
+        let known = "`trace`, `debug`, `info`, `warn`, `error`, `fatal`";
+        let wrong = || format!("no level `{}`; there are {known}", at.value);
+        faulty.check(at.place, Level::parse(&at.value).ok_or_else(wrong))
+    });
+    let exclude =
+        file.exclude.as_ref().and_then(|at| faulty.check(at.place, pattern::compile(&at.value)));
+    let captures: Vec<String> = patterns.iter().flat_map(|p| p.names().iter().cloned()).collect();
+    let key = key_of(by).filter(|key| captures.iter().any(|c| c == key));
+    logs.push(LogMatcher {
+        containers: file.containers.clone(),
+        level,
+        target: file.target.clone(),
+        patterns,
+        exclude,
+        key,
+        keeps_seconds: false,
+    });
+    let matcher = NamedMatcher {
+        name: String::new(),
+        matcher: Matcher::Log(logs.len() - 1),
+        min_count: file.min_count.unwrap_or(1),
+        ongoing: duration(file.ongoing.as_ref(), faulty),
+    };
+    Some(Compiled { matcher, captures })
+}
+
+/// The capture that tells the key of a log line which is about something else than its pod.
+pub(crate) fn key_of(by: By) -> Option<&'static str> {
+    match by {
+        By::Node => Some("node"),
+        By::Service => Some("service"),
+        By::Namespace => Some("namespace"),
+        By::Identity => Some("identity"),
+        By::Certificate => Some("certificate"),
+        By::Workload => Some("workload"),
+        By::Pod => Some("pod"),
+        By::Bundle => None,
+    }
+}
+
+fn table(
+    name: &str,
+    predicate: Option<&At<String>>,
+    variables: &'static [&'static str],
+    faulty: &mut Faulty<'_>,
+) -> TableMatcher {
+    let mut known = vec!["row", "at", "mesh"];
+    known.extend(variables);
+    let predicate =
+        predicate.and_then(|at| faulty.check(at.place, Predicate::new(&at.value, &known)));
+    TableMatcher { table: name.to_owned(), tests: Vec::new(), text: None, predicate, variables }
+}
+
+fn known_table(at: &At<String>, faulty: &mut Faulty<'_>) {
+    if !TABLES.contains(&at.value.as_str()) {
+        faulty.add(at.place, format!("no table `{}`; there are {}", at.value, listed(&TABLES)));
+    }
+}
+
+fn fact(file: &FactFile, faulty: &mut Faulty<'_>) -> Option<Compiled> {
+    known_table(&file.table, faulty);
+    if matches!(file.table.value.as_str(), "objects" | "metrics") {
+        let detail = "ask for this table with an `object` or `metric` matcher, which say what to hold ready";
+        faulty.add(file.table.place, detail);
+        return None;
+    }
+    let table = table(&file.table.value, file.predicate.as_ref(), &[], faulty);
+    let mut compiled = plain(Matcher::Table(table));
+    compiled.matcher.min_count = file.min_count.unwrap_or(1);
+    Some(compiled)
+}
+
+fn is_one_of(pointer: &str, values: impl IntoIterator<Item = impl Into<Value>>) -> Option<Test> {
+    let any_of: Vec<Value> = values.into_iter().map(Into::into).collect();
+    (!any_of.is_empty()).then(|| Test { pointer: pointer.to_owned(), any_of })
+}
+
+fn event(file: &EventFile, faulty: &mut Faulty<'_>) -> Option<Compiled> {
+    let mut table = table("events", file.predicate.as_ref(), &[], faulty);
+    let tests = [
+        is_one_of("/reason", file.reason.iter().cloned()),
+        is_one_of("/type", file.event_type.iter().cloned()),
+        is_one_of("/object/kind", file.object.iter().cloned()),
+    ];
+    table.tests.extend(tests.into_iter().flatten());
+    let mut captures = Vec::new();
+    if let Some(at) = &file.message {
+        let regex = faulty.check(at.place, pattern::compile(&at.value))?;
+        captures.extend(regex.capture_names().flatten().map(str::to_owned));
+        table.text = Some(("/message", regex));
+    }
+    let matcher = NamedMatcher {
+        name: String::new(),
+        matcher: Matcher::Table(table),
+        min_count: file.min_count.unwrap_or(1),
+        ongoing: duration(file.ongoing.as_ref(), faulty),
+    };
+    Some(Compiled { matcher, captures })
+}
+
+fn object(file: &ObjectFile, faulty: &mut Faulty<'_>) -> Compiled {
+    let mut table = table("objects", file.predicate.as_ref(), &["object"], faulty);
+    table.tests.extend(is_one_of("/kind", [file.kind.value.clone()]));
+    plain(Matcher::Table(table))
+}
+
+fn metric(file: &MetricFile, faulty: &mut Faulty<'_>) -> Compiled {
+    const VARIABLES: &[&str] = &["value", "previous", "delta", "rate", "labels"];
+    let mut table = table("metrics", file.predicate.as_ref(), VARIABLES, faulty);
+    table.tests.extend(is_one_of("/family", [file.family.value.clone()]));
+    let source = file.source.map(|source| match source {
+        MetricSource::Proxy => "proxy",
+        MetricSource::ControlPlane => "control-plane",
+    });
+    table.tests.extend(is_one_of("/source", source));
+    for (label, value) in &file.labels {
+        let label = label.replace('~', "~0").replace('/', "~1");
+        let test = Test { pointer: format!("/labels/{label}"), any_of: vec![json!(value)] };
+        table.tests.push(test);
+    }
+    plain(Matcher::Table(table))
+}
+
+fn absent(
+    file: &AbsentFile,
+    place: Spot,
+    faulty: &mut Faulty<'_>,
+    logs: &mut Vec<LogMatcher>,
+) -> Option<Compiled> {
+    match (&file.pattern, &file.table) {
+        (Some(at), None) if file.source == SourceKind::PodLogs && file.predicate.is_none() => {
+            let pattern = faulty.check(at.place, Pattern::new(&at.value))?;
+            let containers = file.container.iter().cloned().collect();
+            logs.push(LogMatcher { containers, patterns: vec![pattern], ..LogMatcher::default() });
+            Some(plain(Matcher::NoLine { log: logs.len() - 1 }))
+        }
+        (None, Some(at)) if file.container.is_none() => {
+            known_table(at, faulty);
+            let table = table(&at.value, file.predicate.as_ref(), &[], faulty);
+            Some(plain(Matcher::NoRow { table, source: file.source }))
+        }
+        _ => {
+            let detail = "`absent` has either `source: pod-logs` with `pattern` (and `container`), or a \
+                          `source` with `table` and `where`";
+            faulty.add(place, detail);
+            None
+        }
+    }
+}

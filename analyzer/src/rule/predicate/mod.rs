@@ -1,0 +1,210 @@
+//! Predicates: CEL expressions over the rows of fact tables.
+
+mod functions;
+mod json;
+
+use std::sync::{Arc, LazyLock};
+
+use cel::common::ast::{CallExpr, ComprehensionExpr, Expr, LiteralValue, operators};
+use cel::common::types::CelBool;
+use cel::{Context, Env, ExecutionError, IdedExpr, Program, Value};
+use jiff::Timestamp;
+use serde_json::Value as Json;
+
+/// Bytes of one expression.
+const MAX_BYTES: usize = 4096;
+
+/// Comprehensions (`exists`, `all`, `map`, …) within each other: what bounds the steps that an
+/// expression takes on one row.
+const MAX_NESTED: usize = 2;
+
+static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()));
+
+/// A CEL expression that gives true or false.
+#[derive(Debug)]
+pub(crate) struct Predicate {
+    source: String,
+    expression: IdedExpr,
+}
+
+/// What an expression says of a row.
+pub(crate) type Verdict = Result<bool, String>;
+
+impl Predicate {
+    /// Parses an expression that may use `variables`.
+    ///
+    /// # Errors
+    /// What is wrong with it and what to write instead.
+    pub(crate) fn new(source: &str, variables: &[&str]) -> Result<Self, String> {
+        if source.len() > MAX_BYTES {
+            return Err(format!("longer than the {MAX_BYTES} bytes that an expression may have"));
+        }
+        let program = Program::compile(source).map_err(|e| format!("not a CEL expression: {e}"))?;
+        let references = program.references();
+        let mut unknown: Vec<&str> =
+            references.variables().into_iter().filter(|name| !variables.contains(name) && !name.starts_with('@')).collect();
+        unknown.sort_unstable();
+        if let Some(unknown) = unknown.first() {
+            return Err(format!("no variable `{unknown}`; there are {}", listed(variables)));
+        }
+        let mut expression = program.expression().clone();
+        let nested = prepare(&mut expression);
+        if nested > MAX_NESTED {
+            return Err(format!("{nested} loops within each other; at most {MAX_NESTED} are allowed"));
+        }
+        Ok(Self { source: source.to_owned(), expression })
+    }
+
+    /// The expression as it was written.
+    pub(crate) fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// Whether it holds. A field that is not there makes a comparison not hold.
+    pub(crate) fn holds(&self, scope: &Context<'_, '_>) -> Verdict {
+        match Value::resolve_val(&self.expression, scope) {
+            Ok(value) => match value.downcast_ref::<CelBool>() {
+                Some(verdict) => Ok(*verdict.inner()),
+                None if value.get_type().name() == "null_type" => Ok(false),
+                None => Err(format!("gives {} instead of true or false", value.get_type().name())),
+            },
+            Err(error) if is_absence(&error) => Ok(false),
+            Err(error) => Err(crate::evidence::shorten(&error.to_string())),
+        }
+    }
+}
+
+/// Names in back-quotes, joined by commas.
+pub(crate) fn listed<S: AsRef<str>>(names: &[S]) -> String {
+    names.iter().map(|name| format!("`{}`", name.as_ref())).collect::<Vec<_>>().join(", ")
+}
+
+/// Whether an error only says that a field is not there.
+fn is_absence(error: &ExecutionError) -> bool {
+    match error {
+        ExecutionError::NoSuchKey(_) => true,
+        ExecutionError::NoSuchOverload(overload) => {
+            overload.argument_types().iter().any(|name| name == "null_type")
+        }
+        ExecutionError::UnexpectedType { got, .. } => got == "null_type" || got == "null",
+        ExecutionError::UnsupportedTargetType { target } => *target == Value::Null,
+        ExecutionError::UnsupportedBinaryOperator(_, a, b) => *a == Value::Null || *b == Value::Null,
+        ExecutionError::ValuesNotComparable(a, b) => *a == Value::Null || *b == Value::Null,
+        _ => false,
+    }
+}
+
+/// Turns `has(a.b)` into `a.b != null`, which is right for a missing `a` too. Gives the depth of
+/// comprehensions.
+fn prepare(expression: &mut IdedExpr) -> usize {
+    let id = expression.id;
+    match &mut expression.expr {
+        Expr::Select(select) => {
+            let depth = prepare(&mut select.operand);
+            if select.test {
+                select.test = false;
+                let select = Expr::Select(std::mem::take(select));
+                let null = Expr::Literal(LiteralValue::Null);
+                let args = vec![IdedExpr { id, expr: select }, IdedExpr { id, expr: null }];
+                let func_name = operators::NOT_EQUALS.to_owned();
+                expression.expr = Expr::Call(CallExpr { func_name, target: None, args });
+            }
+            depth
+        }
+        Expr::Call(call) => {
+            let target = call.target.as_mut().map_or(0, |target| prepare(target));
+            call.args.iter_mut().map(prepare).max().unwrap_or(0).max(target)
+        }
+        Expr::List(list) => list.elements.iter_mut().map(prepare).max().unwrap_or(0),
+        Expr::Comprehension(comprehension) => prepare_loop(comprehension),
+        _ => 0,
+    }
+}
+
+fn prepare_loop(comprehension: &mut ComprehensionExpr) -> usize {
+    let inner = [&mut comprehension.loop_cond, &mut comprehension.loop_step, &mut comprehension.result];
+    let inner = inner.into_iter().map(prepare).max().unwrap_or(0);
+    prepare(&mut comprehension.iter_range).max(inner + 1)
+}
+
+/// A context with the functions of rules and the variables `at` and `mesh`, to be reused for
+/// many rows.
+pub(crate) fn context<'v>(at: Timestamp, mesh: &'v Json) -> Context<'v, 'v> {
+    let mut context = Context::with_env(Arc::clone(&ENV));
+    functions::add(&mut context);
+    let literal = Program::compile(&format!("timestamp('{at}')"));
+    let now = literal.ok().and_then(|program| program.execute(&context).ok());
+    context.add_variable_from_value("at", now.unwrap_or(Value::Null));
+    context.add_variable_as_val("mesh", json::value(mesh));
+    context
+}
+
+/// Binds a variable to JSON that is borrowed.
+pub(crate) fn bind<'v>(scope: &mut Context<'_, 'v>, name: &str, json: &'v Json) {
+    scope.add_variable_as_val(name, json::value(json));
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn holds(source: &str, row: &Json) -> Verdict {
+        let mesh = json!({});
+        let root = context("2026-11-23T01:00:00Z".parse().unwrap(), &mesh);
+        let mut scope = root.new_inner_scope();
+        bind(&mut scope, "row", row);
+        Predicate::new(source, &["row", "at", "mesh"])?.holds(&scope)
+    }
+
+    #[test]
+    fn rows_are_asked_by_field_time_quantity_and_version() {
+        let row = json!({
+            "role": "issuer", "not_after": "2026-11-23T00:59:00Z", "n": 3, "share": 0.5,
+            "limit": "250Mi", "version": "edge-26.8.3", "labels": {"app": "web"}, "ports": [80, 443],
+        });
+        for source in [
+            "row.role == 'issuer' && timestamp(row.not_after) < at",
+            "timestamp(row.not_after) + duration('2m') > at",
+            "quantity(row.limit) > 1e8 && quantity('100m') < 1.0",
+            "atLeast(row.version, 'edge-24.1.1')",
+            "row.ports.exists(p, p == 443) && 80 in row.ports && size(row.ports) == 2",
+            "row.labels.app == 'web' && 'app' in row.labels && row.labels['app'].startsWith('w')",
+            "row.labels.exists(key, key == 'app')",
+            "row.n > 2 && row.n > 2.5 && row.share < 1",
+            "!has(row.other.thing) && has(row.labels.app)",
+            "row.other == null && row.ports.filter(p, p > 100).size() == 1",
+        ] {
+            assert_eq!(holds(source, &row), Ok(true), "{source}");
+        }
+    }
+
+    #[test]
+    fn what_is_absent_does_not_hold_and_is_no_error() {
+        let row = json!({"n": 1, "gone": null});
+        for source in [
+            "row.missing == 'x'",
+            "row.missing.deeper > 3",
+            "3 < row.missing",
+            "timestamp(row.gone) < at",
+            "row.missing.startsWith('x')",
+            "row.missing.exists(x, x == 1)",
+            "'x' in row.missing",
+            "row.missing",
+        ] {
+            assert_eq!(holds(source, &row), Ok(false), "{source}");
+        }
+    }
+
+    #[test]
+    fn an_error_is_told() {
+        assert!(holds("timestamp('yesterday') < at", &json!({})).is_err());
+        assert!(holds("row.n + 'x' == 'y'", &json!({"n": 1})).is_err());
+        assert!(holds("row.n", &json!({"n": 1})).is_err());
+        assert!(holds("roww.n == 1", &json!({"n": 1})).unwrap_err().contains("no variable `roww`"));
+        assert!(holds("row.n ==", &json!({})).is_err());
+        let deep = "row.a.exists(a, a.exists(b, b.exists(c, c == 1)))";
+        assert!(holds(deep, &json!({})).unwrap_err().contains("loops"));
+    }
+}

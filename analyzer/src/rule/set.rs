@@ -1,0 +1,220 @@
+//! A set of rules that fit together: what they refer to exists, nothing waits for itself.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::compile;
+use super::fault::{Fault, Faults, Faulty};
+use super::file::{MatcherFile, RuleFile};
+use super::predicate::listed;
+use super::spanned::Spot;
+use super::{Matcher, Rule, TableMatcher};
+use crate::facts::Demand;
+use crate::finding::Severity;
+use crate::scan::{LogMatcher, Scanner};
+
+/// The text of one rule file.
+#[derive(Debug, Clone)]
+pub(crate) struct RuleText {
+    /// Where it is, for messages: `identity/issuer-expired.yaml`.
+    pub(crate) path: String,
+    /// The YAML.
+    pub(crate) yaml: String,
+    /// The YAML of its cases.
+    pub(crate) cases: Option<String>,
+}
+
+/// Rules that can be run together, in the order of their ids.
+#[derive(Debug)]
+pub struct Rules {
+    pub(crate) rules: Vec<Rule>,
+    pub(crate) scanner: Scanner,
+    pub(crate) demand: Demand,
+}
+
+impl Rules {
+    /// Compiles rule files.
+    ///
+    /// # Errors
+    /// All faults of all files.
+    pub(crate) fn compile(texts: &[RuleText]) -> Result<Self, Faults> {
+        Self::compile_except(texts, &BTreeSet::new())
+    }
+
+    /// As [`Self::compile`], but leaves out rules by id. Others may still refer to them.
+    pub(crate) fn compile_except(texts: &[RuleText], without: &BTreeSet<String>) -> Result<Self, Faults> {
+        let mut faults = Vec::new();
+        let mut files = Vec::new();
+        for text in texts {
+            match parse(text) {
+                Ok(file) => files.push((text, file)),
+                Err(fault) => faults.push(fault),
+            }
+        }
+        check_together(&files, !faults.is_empty(), &mut faults);
+        let mut logs: Vec<LogMatcher> = Vec::new();
+        let mut rules = Vec::new();
+        for (text, file) in files {
+            if without.contains(&file.id.value) {
+                continue;
+            }
+            let mut faulty = Faulty::new(&text.path);
+            rules.extend(compile::rule(file, &mut faulty, &mut logs));
+            faults.append(&mut faulty.faults);
+        }
+        if !faults.is_empty() {
+            faults.sort();
+            faults.dedup();
+            return Err(Faults(faults));
+        }
+        rules.sort_by(|a, b| a.id.cmp(&b.id));
+        let demand = demand(&rules);
+        Ok(Self { rules, scanner: Scanner::new(logs), demand })
+    }
+
+    /// Gives a rule another severity.
+    ///
+    /// # Errors
+    /// When there is no such rule.
+    pub fn set_severity(&mut self, id: &str, severity: Severity) -> Result<(), String> {
+        let rule = self.rules.iter_mut().find(|rule| rule.id == id);
+        let rule = rule.ok_or_else(|| format!("no rule `{id}`"))?;
+        rule.severity = severity;
+        Ok(())
+    }
+
+    /// How many rules there are.
+    pub fn len(&self) -> usize {
+        self.rules.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.rules.is_empty()
+    }
+
+    pub(crate) fn rule(&self, id: &str) -> Option<&Rule> {
+        self.rules.iter().find(|rule| rule.id == id)
+    }
+}
+
+/// Reads the YAML of one rule.
+pub(crate) fn parse(text: &RuleText) -> Result<RuleFile, Fault> {
+    serde_saphyr::from_str(&text.yaml).map_err(|e| yaml_fault(&text.path, &e))
+}
+
+/// A YAML error as a fault.
+pub(super) fn yaml_fault(file: &str, error: &serde_saphyr::Error) -> Fault {
+    let place = error.location().map(|l| Spot { line: l.line(), column: l.column() }).unwrap_or_default();
+    let detail = error.without_snippet().to_string();
+    // The place stands in front already.
+    let detail = detail.split(" at line ").next().unwrap_or(&detail).trim().to_owned();
+    Fault { file: file.to_owned(), place, detail }
+}
+
+/// What rules ask facts for.
+fn demand(rules: &[Rule]) -> Demand {
+    let mut demand = Demand::default();
+    let matchers = rules.iter().flat_map(|rule| &rule.matchers);
+    for named in matchers {
+        let (Matcher::Table(table) | Matcher::NoRow { table, .. }) = &named.matcher else { continue };
+        let values = |pointer: &str| text_values(table, pointer);
+        match table.table.as_str() {
+            "objects" => demand.object_kinds.extend(values("/kind")),
+            "metrics" => demand.metric_families.extend(values("/family")),
+            _ => {}
+        }
+    }
+    demand
+}
+
+fn text_values(table: &TableMatcher, pointer: &str) -> Vec<String> {
+    let test = table.tests.iter().find(|test| test.pointer == pointer);
+    let values = test.into_iter().flat_map(|test| &test.any_of);
+    values.filter_map(|value| value.as_str().map(str::to_owned)).collect()
+}
+
+/// Checks that concern several files.
+fn check_together(files: &[(&RuleText, RuleFile)], has_unread: bool, faults: &mut Vec<Fault>) {
+    let mut seen: BTreeMap<&str, &str> = BTreeMap::new();
+    for (text, file) in files {
+        let mut faulty = Faulty::new(&text.path);
+        let id = file.id.value.as_str();
+        if let Some(first) = seen.insert(id, &text.path) {
+            faulty.add(file.id.place, format!("`{id}` is also the id of {first}"));
+        }
+        check_path(text, file, &mut faulty);
+        faults.append(&mut faulty.faults);
+    }
+    // An unread file may be the one that is referred to.
+    if has_unread {
+        return;
+    }
+    let ids: Vec<&str> = seen.keys().copied().collect();
+    let mut explains: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    let mut waits: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (text, file) in files {
+        let mut faulty = Faulty::new(&text.path);
+        let id = file.id.value.as_str();
+        // A pack may explain rules of another that is not loaded: that is for the lint to tell.
+        for explained in file.explains.iter().map(|e| &e.rule) {
+            explains.entry(id).or_default().push(&explained.value);
+        }
+        for matcher in file.matchers.values() {
+            if let MatcherFile::Finding(other) = &matcher.value {
+                known(&ids, other, &mut faulty);
+                waits.entry(id).or_default().push(&other.value);
+            }
+        }
+        faults.append(&mut faulty.faults);
+    }
+    for (text, file) in files {
+        for (edges, word) in [(&explains, "explains"), (&waits, "waits for")] {
+            if reaches(edges, &file.id.value) {
+                let mut faulty = Faulty::new(&text.path);
+                faulty.add(file.id.place, format!("`{}` {word} itself through other rules", file.id.value));
+                faults.append(&mut faulty.faults);
+            }
+        }
+    }
+}
+
+fn known(ids: &[&str], at: &super::spanned::At<String>, faulty: &mut Faulty<'_>) {
+    if !ids.contains(&at.value.as_str()) {
+        let near: Vec<&&str> = ids.iter().filter(|id| is_near(id, &at.value)).collect();
+        let hint = if near.is_empty() { String::new() } else { format!("; did you mean {}?", listed(&near)) };
+        faulty.add(at.place, format!("no rule `{}`{hint}", at.value));
+    }
+}
+
+/// Whether two ids share most of their words.
+fn is_near(a: &str, b: &str) -> bool {
+    let words: BTreeSet<&str> = b.split('-').collect();
+    let shared = a.split('-').filter(|word| words.contains(word)).count();
+    shared * 2 > words.len()
+}
+
+fn check_path(text: &RuleText, file: &RuleFile, faulty: &mut Faulty<'_>) {
+    let path = text.path.replace('\\', "/");
+    let mut parts = path.rsplit('/');
+    let stem = parts.next().unwrap_or_default().trim_end_matches(".yaml").trim_end_matches(".yml");
+    if stem != file.id.value {
+        faulty.add(file.id.place, format!("the file is `{stem}.yaml`; the id must be the same"));
+    }
+    if let Some(folder) = parts.next().filter(|folder| *folder != file.topic.value) {
+        faulty.add(file.topic.place, format!("the file is in `{folder}`; the topic must be the same"));
+    }
+}
+
+fn reaches(edges: &BTreeMap<&str, Vec<&str>>, start: &str) -> bool {
+    let mut open: Vec<&str> = edges.get(start).cloned().unwrap_or_default();
+    let mut seen = BTreeSet::new();
+    while let Some(next) = open.pop() {
+        if next == start {
+            return true;
+        }
+        if seen.insert(next) {
+            open.extend(edges.get(next).into_iter().flatten());
+        }
+    }
+    false
+}

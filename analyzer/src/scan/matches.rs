@@ -1,0 +1,219 @@
+//! What a scan remembers: grouped matches, and where each log ends.
+//!
+//! Blocks come in any order on any thread, so everything here merges to the same result in any
+//! order: sums, minima, maxima and the smallest few by line.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use super::origin::Origin;
+use crate::evidence::Evidence;
+
+/// Excerpts kept from the start of a group, besides its last one.
+const FIRST_EXCERPTS: usize = 3;
+
+/// Distinct values kept for one capture.
+const CAPTURE_VALUES: usize = 12;
+
+/// Groups kept for one matcher and log, by the value of the capture that is the key.
+pub(super) const KEYS: usize = 1024;
+
+/// Matches of one matcher in one log (and with one value of the key capture).
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Group {
+    pub(crate) count: u64,
+    pub(crate) first: Option<Timestamp>,
+    pub(crate) last: Option<Timestamp>,
+    pub(crate) last_uptime_us: Option<u64>,
+    /// The first few, by line.
+    pub(crate) first_lines: BTreeMap<u64, Evidence>,
+    pub(crate) last_line: Option<Evidence>,
+    pub(crate) captures: BTreeMap<String, Values>,
+    /// Matches in each second of Unix time, where the rule asks for it.
+    pub(crate) seconds: BTreeMap<i64, u64>,
+}
+
+/// The first distinct values of a capture.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Values {
+    /// Value to the first line that has it.
+    lines: BTreeMap<String, u64>,
+    /// Whether there were more.
+    pub(crate) is_cut: bool,
+}
+
+impl Values {
+    pub(super) fn add(&mut self, value: &str, line: u64) {
+        match self.lines.get_mut(value) {
+            Some(known) => *known = line.min(*known),
+            None => {
+                self.lines.insert(value.to_owned(), line);
+            }
+        }
+        if self.lines.len() > CAPTURE_VALUES {
+            let latest = self.lines.iter().max_by_key(|(value, line)| (**line, (*value).clone()));
+            if let Some(latest) = latest.map(|(value, _)| value.clone()) {
+                self.lines.remove(&latest);
+                self.is_cut = true;
+            }
+        }
+    }
+
+    fn merge(&mut self, other: Self) {
+        self.is_cut |= other.is_cut;
+        for (value, line) in other.lines {
+            self.add(&value, line);
+        }
+    }
+
+    /// The values in the order of their first lines.
+    pub(crate) fn in_order(&self) -> Vec<&str> {
+        let mut values: Vec<_> = self.lines.iter().collect();
+        values.sort_by_key(|(value, line)| (**line, (*value).as_str()));
+        values.into_iter().map(|(value, _)| value.as_str()).collect()
+    }
+}
+
+/// One match, as the scan hands it over.
+#[derive(Debug)]
+pub(super) struct Match<'a> {
+    pub(super) line: u64,
+    pub(super) time: Option<Timestamp>,
+    pub(super) uptime_us: Option<u64>,
+    pub(super) text: &'a str,
+    pub(super) entry: &'a str,
+    pub(super) keeps_seconds: bool,
+}
+
+impl Group {
+    pub(super) fn add<'c>(&mut self, found: &Match<'_>, captures: impl Iterator<Item = (&'c str, &'c str)>) {
+        self.count += 1;
+        self.first = earliest(self.first, found.time);
+        self.last = self.last.max(found.time);
+        self.last_uptime_us = self.last_uptime_us.max(found.uptime_us);
+        let is_early = self.first_lines.len() < FIRST_EXCERPTS
+            || self.first_lines.keys().next_back().is_some_and(|last| found.line < *last);
+        let is_last = self.last_line.as_ref().is_none_or(|last| last.line < Some(found.line));
+        if is_early || is_last {
+            let evidence = Evidence {
+                entry: found.entry.to_owned(),
+                line: Some(found.line),
+                time: found.time,
+                excerpt: crate::evidence::shorten(found.text),
+            };
+            if is_early {
+                self.first_lines.insert(found.line, evidence.clone());
+                self.trim();
+            }
+            if is_last {
+                self.last_line = Some(evidence);
+            }
+        }
+        for (name, value) in captures {
+            match self.captures.get_mut(name) {
+                Some(values) => values.add(value, found.line),
+                None => self.captures.entry(name.to_owned()).or_default().add(value, found.line),
+            }
+        }
+        if let (true, Some(time)) = (found.keeps_seconds, found.time) {
+            *self.seconds.entry(time.as_second()).or_default() += 1;
+        }
+    }
+
+    fn trim(&mut self) {
+        while self.first_lines.len() > FIRST_EXCERPTS {
+            self.first_lines.pop_last();
+        }
+    }
+
+    fn merge(&mut self, other: Self) {
+        self.count += other.count;
+        self.first = earliest(self.first, other.first);
+        self.last = self.last.max(other.last);
+        self.last_uptime_us = self.last_uptime_us.max(other.last_uptime_us);
+        self.first_lines.extend(other.first_lines);
+        self.trim();
+        let line = |evidence: &Option<Evidence>| evidence.as_ref().and_then(|e| e.line);
+        if line(&self.last_line) < line(&other.last_line) {
+            self.last_line = other.last_line;
+        }
+        for (name, values) in other.captures {
+            self.captures.entry(name).or_default().merge(values);
+        }
+        for (second, count) in other.seconds {
+            *self.seconds.entry(second).or_default() += count;
+        }
+    }
+
+    /// The first few places and the last one.
+    pub(crate) fn evidence(&self) -> impl Iterator<Item = &Evidence> {
+        let last = self.last_line.iter();
+        let last = last.filter(|last| last.line.is_some_and(|line| !self.first_lines.contains_key(&line)));
+        self.first_lines.values().chain(last)
+    }
+}
+
+fn earliest(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    }
+}
+
+/// Number of a log matcher, path of the log, value of the capture that is the key.
+pub(crate) type GroupKey = (usize, String, String);
+
+/// One log.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Log {
+    pub(crate) origin: Origin,
+    /// Number of its last line; 0 until the end was seen.
+    pub(crate) last_line: u64,
+    pub(crate) last_time: Option<Timestamp>,
+    pub(crate) last_uptime_us: Option<u64>,
+    /// Its last lines without the kubelet's times, oldest first.
+    pub(crate) tail: Vec<String>,
+}
+
+/// All that a scan found.
+#[derive(Debug, Default)]
+pub(crate) struct Scanned {
+    pub(crate) groups: BTreeMap<GroupKey, Group>,
+    pub(crate) logs: BTreeMap<String, Log>,
+    /// Matchers and logs with more values of the key than are kept.
+    pub(crate) overflowed: BTreeSet<(usize, String)>,
+    /// Bytes of logs that were scanned.
+    pub(crate) bytes: u64,
+}
+
+impl Scanned {
+    /// Takes in what another scan found.
+    pub(crate) fn merge(&mut self, other: Self) {
+        self.bytes += other.bytes;
+        self.overflowed.extend(other.overflowed);
+        for (key, group) in other.groups {
+            let (matcher, entry) = (key.0, key.1.clone());
+            self.groups.entry(key).or_default().merge(group);
+            self.trim(matcher, &entry);
+        }
+        for (entry, log) in other.logs {
+            let known = self.logs.entry(entry).or_default();
+            if known.last_line <= log.last_line {
+                *known = log;
+            }
+        }
+    }
+
+    /// Keeps the groups with the smallest keys: whatever the order of blocks, those are the same
+    /// and hold all of their matches.
+    pub(super) fn trim(&mut self, matcher: usize, entry: &str) {
+        let start = (matcher, entry.to_owned(), String::new());
+        let is_same = |key: &GroupKey| key.0 == matcher && key.1 == entry;
+        let beyond = self.groups.range(start..).map(|(key, _)| key).take_while(|key| is_same(key)).nth(KEYS);
+        if let Some(beyond) = beyond.cloned() {
+            self.groups.remove(&beyond);
+            self.overflowed.insert((matcher, entry.to_owned()));
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! One pass over a bundle on all cores: facts are parsed from whole entries, logs are scanned
+//! block by block. The only code that names rayon.
+//!
+//! [`lines`] scans a block with [`grams`] as its first sieve, [`record`] takes matching lines
+//! apart, [`matches`] merges what was found to the same result in any order. What a match means
+//! is decided elsewhere.
+
+mod frequency;
+mod grams;
+mod lines;
+mod literals;
+pub(crate) mod matches;
+pub(crate) mod origin;
+pub(crate) mod parallel;
+pub(crate) mod pattern;
+pub(crate) mod record;
+mod relay;
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bundle::layout::EntryKind;
+use bundle::{Block, Bundle, EntryInfo, Interest, Manifest, Problem, ProblemKind, Visitor};
+
+use crate::facts::{self, Demand, LogEnd, Piece};
+pub(crate) use lines::{LogMatcher, Scanner};
+use matches::Scanned;
+use origin::Origin;
+
+/// All that one pass over a bundle gives.
+#[derive(Debug, Default)]
+pub(crate) struct Gathered {
+    pub(crate) pieces: Vec<Piece>,
+    pub(crate) scanned: Scanned,
+    pub(crate) manifest: Option<Manifest>,
+    /// What could not be read, in a stable order.
+    pub(crate) problems: Vec<Problem>,
+    /// Entries seen, with their sizes.
+    pub(crate) entries: std::collections::BTreeMap<String, u64>,
+}
+
+/// Reads a whole bundle once.
+pub(crate) fn gather(bundle: &Bundle, scanner: &Scanner, demand: &Demand, threads: usize) -> Gathered {
+    let visitor = Pass { scanner, demand, found: Mutex::default() };
+    parallel::run(bundle, &visitor, threads);
+    finish(visitor)
+}
+
+/// As [`gather`], from entries at hand.
+pub(crate) fn gather_entries(
+    entries: Vec<(Arc<EntryInfo>, Vec<u8>)>,
+    scanner: &Scanner,
+    demand: &Demand,
+) -> Gathered {
+    let visitor = Pass { scanner, demand, found: Mutex::default() };
+    for (entry, bytes) in entries {
+        match visitor.interest(&entry) {
+            Interest::Skip => {}
+            Interest::Whole => visitor.whole(&entry, bytes),
+            Interest::Blocks | Interest::Ordered => visitor.scan(&entry, whole_block(&bytes)),
+        }
+    }
+    finish(visitor)
+}
+
+/// An entry as its only block.
+fn whole_block(bytes: &[u8]) -> Block<'_> {
+    Block { bytes, offset: 0, first_line: 1, starts_mid_line: false, is_last: true }
+}
+
+fn finish(visitor: Pass<'_>) -> Gathered {
+    let mut gathered = visitor.found.into_inner().unwrap_or_else(PoisonError::into_inner);
+    gathered.problems.sort();
+    gathered.problems.dedup();
+    let ends = gathered.scanned.logs.iter().map(|(entry, log)| {
+        Piece::LogEnd(Box::new(LogEnd {
+            entry: entry.clone(),
+            line: log.last_line,
+            time: log.last_time,
+            tail: log.tail.clone(),
+        }))
+    });
+    gathered.pieces.extend(ends);
+    gathered
+}
+
+struct Pass<'a> {
+    scanner: &'a Scanner,
+    demand: &'a Demand,
+    found: Mutex<Gathered>,
+}
+
+impl Pass<'_> {
+    fn with(&self, change: impl FnOnce(&mut Gathered)) {
+        change(&mut self.found.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn scan(&self, entry: &EntryInfo, block: Block<'_>) {
+        let path = entry.path.as_str();
+        let scanned = self.guarded(entry, || self.scanner.scan(path, Origin::of(entry), block));
+        self.with(|found| {
+            let bytes = found.entries.entry(path.to_owned()).or_default();
+            *bytes += block.bytes.len() as u64;
+            if let Some(scanned) = scanned {
+                found.scanned.merge(scanned);
+            }
+        });
+    }
+
+    /// Runs code over untrusted bytes; a panic in it becomes a problem of the entry.
+    fn guarded<T>(&self, entry: &EntryInfo, work: impl FnOnce() -> T) -> Option<T> {
+        match catch_unwind(AssertUnwindSafe(work)) {
+            Ok(value) => Some(value),
+            Err(panic) => {
+                self.problem(Problem {
+                    path: Some(entry.path.to_string()),
+                    kind: ProblemKind::Damaged,
+                    detail: format!("a defect of this program: {}", panic_text(panic.as_ref())),
+                });
+                None
+            }
+        }
+    }
+}
+
+impl Visitor for Pass<'_> {
+    fn interest(&self, entry: &EntryInfo) -> Interest {
+        if facts::wants(entry) || entry.kind == EntryKind::Manifest {
+            Interest::Whole
+        } else if origin::is_log(entry) {
+            Interest::Blocks
+        } else {
+            Interest::Skip
+        }
+    }
+
+    fn block(&self, entry: &Arc<EntryInfo>, block: Block<'_>) {
+        self.scan(entry, block);
+    }
+
+    fn whole(&self, entry: &Arc<EntryInfo>, bytes: Vec<u8>) {
+        if entry.kind == EntryKind::Manifest {
+            let manifest = read_manifest(&bytes);
+            self.with(|found| match manifest {
+                Ok(manifest) => found.manifest = Some(manifest),
+                Err(problem) => found.problems.push(problem),
+            });
+            return;
+        }
+        let pieces = self.guarded(entry, || facts::parse(entry, &bytes, self.demand));
+        self.with(|found| found.pieces.extend(pieces.unwrap_or_default()));
+        if origin::is_log(entry) {
+            self.scan(entry, whole_block(&bytes));
+        } else {
+            let size = bytes.len() as u64;
+            self.with(|found| {
+                found.entries.insert(entry.path.to_string(), size);
+            });
+        }
+    }
+
+    fn problem(&self, problem: Problem) {
+        self.with(|found| found.problems.push(problem));
+    }
+}
+
+fn read_manifest(bytes: &[u8]) -> Result<Manifest, Problem> {
+    let problem = |detail: String| Problem {
+        path: Some("manifest.json".to_owned()),
+        kind: ProblemKind::ManifestUnsound,
+        detail,
+    };
+    let manifest: Manifest = serde_json::from_slice(bytes).map_err(|e| problem(e.to_string()))?;
+    if manifest.format.is_readable() {
+        Ok(manifest)
+    } else {
+        let newer = format!("format {} is newer than this program", manifest.format.0);
+        Err(problem(newer))
+    }
+}
+
+/// What a panic said.
+pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|s| (*s).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic".to_owned())
+}

@@ -1,0 +1,132 @@
+//! Which container wrote a log, told by the entry's path.
+
+use bundle::EntryInfo;
+use bundle::layout::EntryKind;
+
+use crate::evidence::Subject;
+
+/// Who wrote a log, as far as its path tells.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Origin {
+    pub(crate) namespace: Option<String>,
+    pub(crate) pod: Option<String>,
+    pub(crate) container: Option<String>,
+    /// Whether it is the log of the container's previous instance.
+    pub(crate) is_previous: bool,
+}
+
+/// Containers of the mesh that are recognized at the end of a file name.
+const KNOWN: [&str; 16] = [
+    "linkerd-proxy", "linkerd-init", "linkerd-network-validator", "identity", "destination",
+    "policy", "sp-validator", "proxy-injector", "tap-injector", "tap", "metrics-api", "web",
+    "service-mirror", "install-cni", "repair-controller", "heartbeat",
+];
+
+/// Whether an entry is scanned for log lines.
+pub(crate) fn is_log(entry: &EntryInfo) -> bool {
+    let name = entry.path.file_name().to_ascii_lowercase();
+    match &entry.kind {
+        EntryKind::PodLog { .. } => true,
+        // A rotated log ends in a number or a date.
+        EntryKind::Other => {
+            name.contains(".log") || name.ends_with(".txt") || name.ends_with(".out") || !name.contains('.')
+        }
+        _ => false,
+    }
+}
+
+impl Origin {
+    /// Tells who wrote an entry.
+    pub(crate) fn of(entry: &EntryInfo) -> Self {
+        if let EntryKind::PodLog { namespace, pod, container, previous } = &entry.kind {
+            return Self {
+                namespace: Some(namespace.clone()),
+                pod: Some(pod.clone()),
+                container: Some(container.clone()),
+                is_previous: *previous,
+            };
+        }
+        let parts: Vec<&str> = entry.path.components().collect();
+        node_folder(&parts).or_else(|| node_link(entry.path.file_name())).unwrap_or_else(|| Self::guess(&parts))
+    }
+
+    /// A file that somebody named by hand: only the container may be told.
+    fn guess(parts: &[&str]) -> Self {
+        let name = parts.last().copied().unwrap_or_default();
+        let stem = name.split(".log").next().unwrap_or(name).trim_end_matches(".txt");
+        let stem = stem.strip_suffix("-previous").unwrap_or(stem);
+        let is_end = |known: &&&str| {
+            stem.strip_suffix(**known).is_some_and(|head| head.is_empty() || head.ends_with(['-', '_', '.', ' ']))
+        };
+        let container = KNOWN.iter().filter(is_end).max_by_key(|known| known.len());
+        Self {
+            container: container.map(|known| (*known).to_owned()),
+            is_previous: name.contains("-previous"),
+            ..Self::default()
+        }
+    }
+
+    /// What findings about this log are about.
+    pub(crate) fn subject(&self, entry: &str) -> Subject {
+        match (&self.namespace, &self.pod) {
+            (Some(namespace), Some(pod)) => Subject::namespaced("Pod", namespace, pod),
+            _ => Subject::cluster("Log", entry),
+        }
+    }
+}
+
+/// `.../<namespace>_<pod>_<uid>/<container>/0.log`, as on a node below `/var/log/pods`.
+fn node_folder(parts: &[&str]) -> Option<Origin> {
+    let [.., folder, container, _] = parts else { return None };
+    let mut fields = folder.split('_');
+    let (namespace, pod, uid) = (fields.next()?, fields.next()?, fields.next()?);
+    let is_uid = uid.len() >= 32 && uid.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
+    is_uid.then(|| origin(namespace, pod, container))
+}
+
+/// `<pod>_<namespace>_<container>-<id>.log`, as on a node below `/var/log/containers`.
+fn node_link(name: &str) -> Option<Origin> {
+    let mut fields = name.strip_suffix(".log")?.split('_');
+    let (pod, namespace, rest) = (fields.next()?, fields.next()?, fields.next()?);
+    let (container, id) = rest.rsplit_once('-')?;
+    let is_id = id.len() == 64 && id.bytes().all(|b| b.is_ascii_hexdigit());
+    is_id.then(|| origin(namespace, pod, container))
+}
+
+fn origin(namespace: &str, pod: &str, container: &str) -> Origin {
+    Origin {
+        namespace: Some(namespace.to_owned()),
+        pod: Some(pod.to_owned()),
+        container: Some(container.to_owned()),
+        is_previous: false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn guess(path: &str) -> Origin {
+        let parts: Vec<&str> = path.split('/').collect();
+        node_folder(&parts)
+            .or_else(|| node_link(parts.last().unwrap()))
+            .unwrap_or_else(|| Origin::guess(&parts))
+    }
+
+    #[test]
+    fn logs_from_a_node_tell_their_pod() {
+        let uid = "6f2c1c1e-9a52-4e4e-8a4e-0a4b7c9d1e2f";
+        let found = guess(&format!("var/log/pods/shop_cart-1_{uid}/linkerd-proxy/0.log"));
+        assert_eq!(found, origin("shop", "cart-1", "linkerd-proxy"));
+        let id = "a".repeat(64);
+        let found = guess(&format!("containers/cart-1_shop_linkerd-proxy-{id}.log"));
+        assert_eq!(found, origin("shop", "cart-1", "linkerd-proxy"));
+    }
+
+    #[test]
+    fn a_file_named_by_hand_tells_a_known_container() {
+        assert_eq!(guess("cart-linkerd-proxy.log").container.as_deref(), Some("linkerd-proxy"));
+        assert_eq!(guess("identity.log.1").container.as_deref(), Some("identity"));
+        assert_eq!(guess("messages.log").container, None);
+    }
+}

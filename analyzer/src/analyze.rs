@@ -30,13 +30,22 @@ pub fn analyze(bundle: &Bundle, rules: &Rules, options: &Options) -> Report {
     let mut gathered = gather(bundle, &rules.scanner, &rules.demand, options.threads);
     let pieces = std::mem::take(&mut gathered.pieces);
     let (at, facts) = derive(pieces, &gathered, rules, options.at);
-    let coverage = Coverage::new(gathered.manifest.as_ref(), gathered.entries.keys(), &gathered.problems);
+    let coverage = Coverage::new(
+        gathered.manifest.as_ref(),
+        gathered.entries.keys(),
+        &gathered.problems,
+    );
     let world = World::new(at, &facts, &gathered.scanned, &coverage);
     let mut conclusions = conclude(rules, &world, options.threads);
     let before = conclusions.findings.len();
-    conclusions.findings.retain(|finding| !options.suppressions.covers(finding, at));
+    conclusions
+        .findings
+        .retain(|finding| !options.suppressions.covers(finding, at));
     let suppressed = before - conclusions.findings.len();
-    let counts = Counts { suppressed, ..count(&conclusions, &gathered, rules) };
+    let counts = Counts {
+        suppressed,
+        ..count(&conclusions, &gathered, rules)
+    };
     Report {
         format: REPORT_FORMAT,
         bundle: bundle_info(bundle, gathered.manifest.as_ref(), &facts, at),
@@ -49,12 +58,28 @@ pub fn analyze(bundle: &Bundle, rules: &Rules, options: &Options) -> Report {
 
 /// Derives the facts. Where nothing tells the capture time, it is the last time that the bundle
 /// itself mentions.
-fn derive(pieces: Vec<Piece>, gathered: &Gathered, rules: &Rules, at: Option<Timestamp>) -> (Timestamp, Facts) {
+fn derive(
+    pieces: Vec<Piece>,
+    gathered: &Gathered,
+    rules: &Rules,
+    at: Option<Timestamp>,
+) -> (Timestamp, Facts) {
     let manifest = gathered.manifest.as_ref();
     let told = at.or_else(|| manifest.map(|m| m.captured_at));
-    let last_line = gathered.scanned.logs.values().filter_map(|log| log.last_time).max();
-    let at = told.or(last_line.max(last_time(&pieces))).unwrap_or(Timestamp::UNIX_EPOCH);
-    let context = Context { at, manifest, demand: &rules.demand };
+    let last_line = gathered
+        .scanned
+        .logs
+        .values()
+        .filter_map(|log| log.last_time)
+        .max();
+    let at = told
+        .or(last_line.max(last_time(&pieces)))
+        .unwrap_or(Timestamp::UNIX_EPOCH);
+    let context = Context {
+        at,
+        manifest,
+        demand: &rules.demand,
+    };
     (at, facts::derive(pieces, context))
 }
 
@@ -69,7 +94,9 @@ fn last_time(pieces: &[Piece]) -> Option<Timestamp> {
     ];
     let of_object = |piece: &Piece| match piece {
         Piece::Object(object) => {
-            let times = TIMES.iter().filter_map(|at| object.value.pointer(at)?.as_str()?.parse().ok());
+            let times = TIMES
+                .iter()
+                .filter_map(|at| object.value.pointer(at)?.as_str()?.parse().ok());
             times.max()
         }
         _ => None,
@@ -77,9 +104,20 @@ fn last_time(pieces: &[Piece]) -> Option<Timestamp> {
     pieces.iter().filter_map(of_object).max()
 }
 
-fn bundle_info(bundle: &Bundle, manifest: Option<&Manifest>, facts: &Facts, at: Timestamp) -> BundleInfo {
+fn bundle_info(
+    bundle: &Bundle,
+    manifest: Option<&Manifest>,
+    facts: &Facts,
+    at: Timestamp,
+) -> BundleInfo {
     let mesh = facts.table("mesh").first().map(|fact| &fact.fields);
-    let text = |name: &str| mesh?.get(name).and_then(Value::as_str).filter(|t| !t.is_empty()).map(str::to_owned);
+    let text = |name: &str| {
+        mesh?
+            .get(name)
+            .and_then(Value::as_str)
+            .filter(|t| !t.is_empty())
+            .map(str::to_owned)
+    };
     let number = |name: &str| mesh?.get(name).and_then(Value::as_u64);
     BundleInfo {
         name: bundle.name(),
@@ -87,7 +125,8 @@ fn bundle_info(bundle: &Bundle, manifest: Option<&Manifest>, facts: &Facts, at: 
         at,
         collector: manifest.map(|m| m.collector.clone()),
         linkerd_version: text("version"),
-        kubernetes_version: text("kubernetes_version").or_else(|| manifest?.kubernetes_version.clone()),
+        kubernetes_version: text("kubernetes_version")
+            .or_else(|| manifest?.kubernetes_version.clone()),
         pods: number("pods"),
         meshed_pods: number("meshed_pods"),
     }
@@ -116,7 +155,10 @@ fn count(conclusions: &Conclusions, gathered: &Gathered, rules: &Rules) -> Count
         rules_found: conclusions.found,
         rules_clear: conclusions.clear,
         rules_not_applicable: conclusions.not_applicable,
-        rules_undecided: rules.len() - conclusions.found - conclusions.clear - conclusions.not_applicable,
+        rules_undecided: rules.len()
+            - conclusions.found
+            - conclusions.clear
+            - conclusions.not_applicable,
         entries: gathered.entries.len(),
         bytes: gathered.entries.values().sum(),
         ..Counts::default()
@@ -129,5 +171,9 @@ fn count(conclusions: &Conclusions, gathered: &Gathered, rules: &Rules) -> Count
 }
 
 fn symptoms(finding: &crate::finding::Finding) -> usize {
-    finding.symptoms.iter().map(|symptom| 1 + symptoms(symptom)).sum()
+    finding
+        .symptoms
+        .iter()
+        .map(|symptom| 1 + symptoms(symptom))
+        .sum()
 }

@@ -174,7 +174,12 @@ pub enum RulesCommand {
 
 fn severity(text: &str) -> Result<Severity, String> {
     let found = Severity::ALL.into_iter().find(|s| s.name() == text);
-    found.ok_or_else(|| format!("no severity `{text}`; there are {}", Severity::ALL.map(Severity::name).join(", ")))
+    found.ok_or_else(|| {
+        format!(
+            "no severity `{text}`; there are {}",
+            Severity::ALL.map(Severity::name).join(", ")
+        )
+    })
 }
 
 fn override_of(text: &str) -> Result<(String, Severity), String> {

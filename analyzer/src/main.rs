@@ -15,7 +15,11 @@ fn main() -> ExitCode {
             // Help and version are printed, and are no failure.
             let printed = error.print().is_ok();
             let is_failure = error.use_stderr() || !printed;
-            return if is_failure { ExitStatus::Failed.into() } else { ExitStatus::Fine.into() };
+            return if is_failure {
+                ExitStatus::Failed.into()
+            } else {
+                ExitStatus::Fine.into()
+            };
         }
     };
     match run(&args) {

@@ -34,29 +34,45 @@ fn run_by_hand(command: &Command, to: &mut dyn Write) -> anyhow::Result<ExitStat
         Command::Ls { bundle, glob } => hand::ls(&open(bundle)?, glob.as_deref(), to),
         Command::Cat { bundle, entry } => hand::cat(&open(bundle)?, entry, to),
         Command::Grep(args) => hand::grep(&open(&args.bundle)?, args, threads(args.threads), to),
-        Command::Verify { bundle, decode_only, threads: wanted } => {
-            hand::verify(&open(bundle)?, *decode_only, threads(*wanted), to)
-        }
+        Command::Verify {
+            bundle,
+            decode_only,
+            threads: wanted,
+        } => hand::verify(&open(bundle)?, *decode_only, threads(*wanted), to),
         Command::Rules(command) => hand::rules(command, to),
     }
 }
 
 fn run_analyze(args: &AnalyzeArgs) -> anyhow::Result<ExitStatus> {
     let rules = rules(&args.rules)?;
-    let suppressions = args.suppress.as_deref().map(Suppressions::read).transpose()?;
+    let suppressions = args
+        .suppress
+        .as_deref()
+        .map(Suppressions::read)
+        .transpose()?;
     let options = Options {
         at: args.at,
         threads: threads(args.threads),
         suppressions: suppressions.unwrap_or_default(),
     };
-    let bundles = args.bundles.iter().map(|path| open(path)).collect::<anyhow::Result<Vec<_>>>()?;
-    let reports: Vec<Report> = bundles.iter().map(|bundle| analyze(bundle, &rules, &options)).collect();
+    let bundles = args
+        .bundles
+        .iter()
+        .map(|path| open(path))
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    let reports: Vec<Report> = bundles
+        .iter()
+        .map(|bundle| analyze(bundle, &rules, &options))
+        .collect();
     write_all(args, &reports)?;
     Ok(status(&reports, args))
 }
 
 fn status(reports: &[Report], args: &AnalyzeArgs) -> ExitStatus {
-    if reports.iter().any(|report| report.has_at_least(args.fail_on)) {
+    if reports
+        .iter()
+        .any(|report| report.has_at_least(args.fail_on))
+    {
         ExitStatus::Found
     } else if reports.iter().any(Report::is_incomplete) {
         ExitStatus::Incomplete
@@ -69,7 +85,9 @@ fn status(reports: &[Report], args: &AnalyzeArgs) -> ExitStatus {
 pub(crate) fn rules(args: &RuleArgs) -> anyhow::Result<Rules> {
     let mut rules = load_rules(&args.folders, !args.no_builtin_rules, &args.disabled)?;
     for (id, severity) in &args.severities {
-        rules.set_severity(id, *severity).map_err(anyhow::Error::msg)?;
+        rules
+            .set_severity(id, *severity)
+            .map_err(anyhow::Error::msg)?;
     }
     Ok(rules)
 }
@@ -86,22 +104,45 @@ pub(crate) fn threads(wanted: Option<usize>) -> usize {
 }
 
 fn write_all(args: &AnalyzeArgs, reports: &[Report]) -> anyhow::Result<()> {
-    let default = [Output { format: Format::Text, file: None }];
-    let outputs = if args.outputs.is_empty() { default.as_slice() } else { &args.outputs };
+    let default = [Output {
+        format: Format::Text,
+        file: None,
+    }];
+    let outputs = if args.outputs.is_empty() {
+        default.as_slice()
+    } else {
+        &args.outputs
+    };
     for output in outputs {
         match &output.file {
             Some(path) => {
                 let failed = || format!("cannot write `{}`", path.display());
                 let mut file = BufWriter::new(File::create(path).with_context(failed)?);
-                write_one(output.format, reports, Look { color: false, all: args.all }, &mut file)
-                    .and_then(|()| file.flush())
-                    .with_context(failed)?;
+                write_one(
+                    output.format,
+                    reports,
+                    Look {
+                        color: false,
+                        all: args.all,
+                    },
+                    &mut file,
+                )
+                .and_then(|()| file.flush())
+                .with_context(failed)?;
             }
             None => {
                 let stdout = anstream::stdout();
                 let color = io::stdout().is_terminal();
                 let mut to = BufWriter::new(stdout.lock());
-                write_one(output.format, reports, Look { color, all: args.all }, &mut to)?;
+                write_one(
+                    output.format,
+                    reports,
+                    Look {
+                        color,
+                        all: args.all,
+                    },
+                    &mut to,
+                )?;
                 to.flush()?;
             }
         }
@@ -126,6 +167,10 @@ fn write_one(format: Format, reports: &[Report], look: Look, to: &mut dyn Write)
 
 /// Whether an error only says that nobody reads any more.
 pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    let causes = error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>());
-    causes.into_iter().any(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
+    let causes = error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<io::Error>());
+    causes
+        .into_iter()
+        .any(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
 }

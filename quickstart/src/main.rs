@@ -43,7 +43,9 @@ fn run(args: &Args) -> Result<()> {
     let names = recordings(&folder)?;
     if args.list {
         let mut out = anstream::stdout().lock();
-        return names.iter().try_for_each(|name| Ok(writeln!(out, "{name}")?));
+        return names
+            .iter()
+            .try_for_each(|name| Ok(writeln!(out, "{name}")?));
     }
     ensure!(
         names.contains(&args.recording),
@@ -53,21 +55,32 @@ fn run(args: &Args) -> Result<()> {
     );
     let recording = folder.join(format!("{}.tar.gz", args.recording));
     let output = args.output.display();
-    say(&format!("# replays `{}` and runs: linkerd-collect --output {output}", args.recording))?;
+    say(&format!(
+        "# replays `{}` and runs: linkerd-collect --output {output}",
+        args.recording
+    ))?;
     quickstart::collect(&recording, &args.output)?;
     say(&format!("# runs: linkerd-analyze {output}\n"))?;
     let status = quickstart::analyze(&args.output)?;
-    ensure!(status != ExitStatus::Failed, "`{output}` could not be analyzed");
+    ensure!(
+        status != ExitStatus::Failed,
+        "`{output}` could not be analyzed"
+    );
     Ok(())
 }
 
 /// The names of the packed recordings.
 fn recordings(folder: &Path) -> Result<Vec<String>> {
-    let items = std::fs::read_dir(folder).with_context(|| format!("cannot read `{}`", folder.display()))?;
+    let items =
+        std::fs::read_dir(folder).with_context(|| format!("cannot read `{}`", folder.display()))?;
     let mut names = Vec::new();
     for item in items {
         let name = item?.file_name().to_string_lossy().into_owned();
-        names.extend(name.strip_suffix(".tar.gz").filter(|n| !n.ends_with(".truth")).map(str::to_owned));
+        names.extend(
+            name.strip_suffix(".tar.gz")
+                .filter(|n| !n.ends_with(".truth"))
+                .map(str::to_owned),
+        );
     }
     names.sort();
     Ok(names)

@@ -41,13 +41,17 @@ async fn handle(State(store): State<Arc<Store>>, request: Request) -> Response {
         headers.insert(DATE, date);
     }
     // A collector that asks a replay takes its time for the time of the capture.
-    headers.insert(SERVER, HeaderValue::from_static(concat!("linkerd-replay/", env!("CARGO_PKG_VERSION"))));
+    headers.insert(
+        SERVER,
+        HeaderValue::from_static(concat!("linkerd-replay/", env!("CARGO_PKG_VERSION"))),
+    );
     response
 }
 
 /// The capture time: the server's clock stood still when the bundle was made.
 fn http_date(store: &Store) -> Option<HeaderValue> {
-    let text = jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&store.captured_at());
+    let text = jiff::fmt::rfc2822::DateTimePrinter::new()
+        .timestamp_to_rfc9110_string(&store.captured_at());
     HeaderValue::from_str(&text.ok()?).ok()
 }
 

@@ -57,7 +57,9 @@ impl<'a> Coverage<'a> {
     }
 
     fn note(&mut self, entry: &str) {
-        let Ok(path) = EntryPath::parse(entry) else { return };
+        let Ok(path) = EntryPath::parse(entry) else {
+            return;
+        };
         let kind = EntryKind::of(&path);
         self.present.extend(kind.source());
         match kind {
@@ -69,8 +71,15 @@ impl<'a> Coverage<'a> {
                 let name = path.file_name().to_ascii_lowercase();
                 if name.contains("event") {
                     self.present.insert(SourceKind::Events);
-                } else if name.ends_with(".json") || name.ends_with(".yaml") || name.ends_with(".yml") {
-                    self.present.extend([SourceKind::ClusterResources, SourceKind::CustomResources, SourceKind::Events]);
+                } else if name.ends_with(".json")
+                    || name.ends_with(".yaml")
+                    || name.ends_with(".yml")
+                {
+                    self.present.extend([
+                        SourceKind::ClusterResources,
+                        SourceKind::CustomResources,
+                        SourceKind::Events,
+                    ]);
                 } else if name.ends_with(".prom") || name.contains("metrics") {
                     self.present.insert(SourceKind::ProxyMetrics);
                 } else {
@@ -94,11 +103,18 @@ impl<'a> Coverage<'a> {
     }
 
     /// What of the sources of some matchers of a rule is missing: one row for each source.
-    pub(super) fn gaps_of_matchers(&self, rule: &Rule, matchers: &[usize], rules: &Rules) -> Vec<CouldNotCheck> {
+    pub(super) fn gaps_of_matchers(
+        &self,
+        rule: &Rule,
+        matchers: &[usize],
+        rules: &Rules,
+    ) -> Vec<CouldNotCheck> {
         let mut sources: BTreeMap<SourceKind, Option<BTreeSet<&str>>> = BTreeMap::new();
         for named in matchers.iter().filter_map(|n| rule.matchers.get(*n)) {
             for (source, containers) in needed(&named.matcher, rules) {
-                let known = sources.entry(source).or_insert_with(|| Some(BTreeSet::new()));
+                let known = sources
+                    .entry(source)
+                    .or_insert_with(|| Some(BTreeSet::new()));
                 match (known.as_mut(), containers) {
                     (Some(known), Some(containers)) => known.extend(containers),
                     _ => *known = None,
@@ -111,21 +127,39 @@ impl<'a> Coverage<'a> {
                 sources.entry(*source).or_insert(None);
             }
         }
-        let gaps = sources.iter().filter_map(|(source, containers)| self.gap(*source, containers.as_ref()));
-        gaps.map(|(reason, how_to_get_it)| CouldNotCheck { rule: rule.id.clone(), reason, how_to_get_it }).collect()
+        let gaps = sources
+            .iter()
+            .filter_map(|(source, containers)| self.gap(*source, containers.as_ref()));
+        gaps.map(|(reason, how_to_get_it)| CouldNotCheck {
+            rule: rule.id.clone(),
+            reason,
+            how_to_get_it,
+        })
+        .collect()
     }
 
     /// Why a source is not covered, and how to get it.
-    fn gap(&self, source: SourceKind, containers: Option<&BTreeSet<&str>>) -> Option<(String, String)> {
+    fn gap(
+        &self,
+        source: SourceKind,
+        containers: Option<&BTreeSet<&str>>,
+    ) -> Option<(String, String)> {
         if self.has_ledger {
-            let rows: Vec<&&LedgerRow> =
-                self.missing.iter().filter(|row| row.source == source && concerns(row, containers)).collect();
+            let rows: Vec<&&LedgerRow> = self
+                .missing
+                .iter()
+                .filter(|row| row.source == source && concerns(row, containers))
+                .collect();
             let first = rows.first()?;
             let others = match rows.len() {
                 1 => String::new(),
                 count => format!(" and {} more", count - 1),
             };
-            let reason = format!("{source} of `{}`{others}: {}", first.object, reason_of(first));
+            let reason = format!(
+                "{source} of `{}`{others}: {}",
+                first.object,
+                reason_of(first)
+            );
             return Some((reason, command(source, &first.object)));
         }
         let is_there = match containers {
@@ -139,11 +173,21 @@ impl<'a> Coverage<'a> {
         }
         let of = match containers {
             Some(containers) if !containers.is_empty() => {
-                format!(" of {}", containers.iter().map(|c| format!("`{c}`")).collect::<Vec<_>>().join(", "))
+                format!(
+                    " of {}",
+                    containers
+                        .iter()
+                        .map(|c| format!("`{c}`"))
+                        .collect::<Vec<_>>()
+                        .join(", ")
+                )
             }
             _ => String::new(),
         };
-        Some((format!("the bundle holds no {source}{of}"), command(source, "")))
+        Some((
+            format!("the bundle holds no {source}{of}"),
+            command(source, ""),
+        ))
     }
 }
 
@@ -179,7 +223,11 @@ type Needed<'r> = Vec<(SourceKind, Option<Vec<&'r str>>)>;
 /// The sources that a matcher reads, and the containers if it names some.
 fn needed<'r>(matcher: &'r Matcher, rules: &'r Rules) -> Needed<'r> {
     let logs = |number: usize| {
-        let containers = rules.scanner.matchers().get(number).map(|m: &LogMatcher| &m.containers);
+        let containers = rules
+            .scanner
+            .matchers()
+            .get(number)
+            .map(|m: &LogMatcher| &m.containers);
         let names = containers.map(|names| names.iter().map(String::as_str).collect::<Vec<_>>());
         vec![(SourceKind::PodLogs, names.filter(|names| !names.is_empty()))]
     };
@@ -194,16 +242,23 @@ fn needed<'r>(matcher: &'r Matcher, rules: &'r Rules) -> Needed<'r> {
 fn of_table<'r>(name: &str, table: &'r crate::rule::TableMatcher) -> Needed<'r> {
     let source = match name {
         "events" => SourceKind::Events,
-        "metrics" | "traffic" | "edges" | "clients" | "quantiles" => {
+        "metrics" | "processes" => {
             let is_control_plane = table.tests.iter().any(|test| {
                 test.pointer == "/source" && test.any_of.iter().any(|v| v == "control-plane")
             });
-            if is_control_plane { SourceKind::ControllerMetrics } else { SourceKind::ProxyMetrics }
+            if is_control_plane {
+                SourceKind::ControllerMetrics
+            } else {
+                SourceKind::ProxyMetrics
+            }
         }
-        "proxies" => SourceKind::ProxyMetrics,
+        "denials" | "connections" | "tcp_errors" | "detection" | "requests" | "responses"
+        | "control_clients" => SourceKind::ProxyMetrics,
+        "issuers" => SourceKind::ControllerMetrics,
+        "proxies" => SourceKind::ProxyState,
         "certificates" | "chains" => SourceKind::ProxyIdentity,
         "policy_problems" => SourceKind::CustomResources,
-        "iptables" | "iptables_probes" => return vec![(SourceKind::PodLogs, Some(vec!["linkerd-init"]))],
+        "iptables" => return vec![(SourceKind::PodLogs, Some(vec!["linkerd-init"]))],
         "ledger" => return Vec::new(),
         _ => SourceKind::ClusterResources,
     };
@@ -215,7 +270,9 @@ fn command(source: SourceKind, object: &str) -> String {
     let mut parts = object.split([' ', '/']);
     let (namespace, name, last) = (parts.next(), parts.next(), parts.next());
     match (source, namespace, name, last) {
-        (SourceKind::PodLogs, Some(namespace), Some(pod), Some(container)) if !container.is_empty() => {
+        (SourceKind::PodLogs, Some(namespace), Some(pod), Some(container))
+            if !container.is_empty() =>
+        {
             format!("kubectl logs -n {namespace} {pod} -c {container} --timestamps")
         }
         (SourceKind::ProxyMetrics, Some(namespace), Some(pod), _) => {
@@ -224,7 +281,9 @@ fn command(source: SourceKind, object: &str) -> String {
         (SourceKind::ProxyIdentity, Some(namespace), Some(pod), _) => {
             format!("linkerd identity -n {namespace} {pod}")
         }
-        (SourceKind::Events, Some(namespace), ..) if !namespace.is_empty() && namespace != "events" => {
+        (SourceKind::Events, Some(namespace), ..)
+            if !namespace.is_empty() && namespace != "events" =>
+        {
             format!("kubectl get events -n {namespace} -o json")
         }
         _ => COLLECT.to_owned(),

@@ -25,14 +25,20 @@ pub(super) fn decide<'a>(
     world: &'a World<'_>,
     done: &'a BTreeMap<&str, Decided>,
 ) -> Decided {
-    let all: Vec<Hits<'a>> =
-        rule.matchers.iter().map(|named| hits::of(named, rule, rules, world, done)).collect();
+    let all: Vec<Hits<'a>> = rule
+        .matchers
+        .iter()
+        .map(|named| hits::of(named, rule, rules, world, done))
+        .collect();
     let (mut positive, mut negative) = (Vec::new(), Vec::new());
     rule.condition.matchers(&mut positive, &mut negative);
     let keys = keys(rule, &all, &positive, world);
     let mut findings = Vec::new();
     for key in &keys {
-        let group: Group<'_, '_> = all.iter().map(|hits| of_key(rule, hits, key.as_ref(), world)).collect();
+        let group: Group<'_, '_> = all
+            .iter()
+            .map(|hits| of_key(rule, hits, key.as_ref(), world))
+            .collect();
         if holds(&rule.condition, rule, &group) {
             let evidence = used(&positive, &group, rule);
             if let Some(finding) = render::finding(rule, key.as_ref(), &group, &evidence, world) {
@@ -49,14 +55,27 @@ pub(super) fn decide<'a>(
             could_not_check.extend(gaps);
         }
     }
-    Decided { findings: cap(merge(findings)), could_not_check, is_out_of_range: false }
+    Decided {
+        findings: cap(merge(findings)),
+        could_not_check,
+        is_out_of_range: false,
+    }
 }
 
 /// All keys that evidence has; `None` is evidence about the whole bundle.
-fn keys(rule: &Rule, all: &[Hits<'_>], positive: &[usize], world: &World<'_>) -> Vec<Option<Subject>> {
+fn keys(
+    rule: &Rule,
+    all: &[Hits<'_>],
+    positive: &[usize],
+    world: &World<'_>,
+) -> Vec<Option<Subject>> {
     let mut keys = BTreeSet::new();
     let mut has_any = false;
-    for hit in positive.iter().filter_map(|n| all.get(*n)).flat_map(|hits| &hits.hits) {
+    for hit in positive
+        .iter()
+        .filter_map(|n| all.get(*n))
+        .flat_map(|hits| &hits.hits)
+    {
         has_any = true;
         keys.extend(world.keys.of(rule.by, hit));
     }
@@ -67,7 +86,12 @@ fn keys(rule: &Rule, all: &[Hits<'_>], positive: &[usize], world: &World<'_>) ->
 }
 
 /// The hits of one matcher for a key: its own, and those that have no key at all.
-fn of_key<'a, 'h>(rule: &Rule, hits: &'h Hits<'a>, key: Option<&Subject>, world: &World<'_>) -> Vec<&'h Hit<'a>> {
+fn of_key<'a, 'h>(
+    rule: &Rule,
+    hits: &'h Hits<'a>,
+    key: Option<&Subject>,
+    world: &World<'_>,
+) -> Vec<&'h Hit<'a>> {
     let is_of = |hit: &&Hit<'_>| {
         let keys = world.keys.of(rule.by, hit);
         keys.is_empty() || key.is_some_and(|key| keys.contains(key))
@@ -80,7 +104,10 @@ fn holds(condition: &Condition, rule: &Rule, group: &Group<'_, '_>) -> bool {
     let hits = |number: &usize| group.get(*number).map(Vec::as_slice).unwrap_or_default();
     match condition {
         Condition::Matcher(number) => {
-            let least = rule.matchers.get(*number).map_or(1, |named| named.min_count);
+            let least = rule
+                .matchers
+                .get(*number)
+                .map_or(1, |named| named.min_count);
             let found: u64 = hits(number).iter().map(|hit| hit.count).sum();
             !hits(number).is_empty() && found >= least
         }
@@ -88,9 +115,12 @@ fn holds(condition: &Condition, rule: &Rule, group: &Group<'_, '_>) -> bool {
         Condition::Any(parts) => parts.iter().any(|part| holds(part, rule, group)),
         Condition::Not(part) => !holds(part, rule, group),
         Condition::Count { of, over, within } => exceeds(hits(of), *over, *within),
-        Condition::Sequence { first, then, is_absent, within } => {
-            follows(hits(first), hits(then), *within) != *is_absent && !hits(first).is_empty()
-        }
+        Condition::Sequence {
+            first,
+            then,
+            is_absent,
+            within,
+        } => follows(hits(first), hits(then), *within) != *is_absent && !hits(first).is_empty(),
     }
 }
 
@@ -124,7 +154,11 @@ fn exceeds(hits: &[&Hit<'_>], over: u64, within: Option<SignedDuration>) -> bool
 /// the last of `first`.
 fn follows(first: &[&Hit<'_>], then: &[&Hit<'_>], within: Option<SignedDuration>) -> bool {
     let times = |hits: &[&Hit<'_>]| -> Vec<i64> {
-        let mut times: Vec<i64> = hits.iter().flat_map(|hit| hit.times()).map(|(second, _)| second).collect();
+        let mut times: Vec<i64> = hits
+            .iter()
+            .flat_map(|hit| hit.times())
+            .map(|(second, _)| second)
+            .collect();
         times.sort_unstable();
         times
     };
@@ -139,7 +173,12 @@ fn follows(first: &[&Hit<'_>], then: &[&Hit<'_>], within: Option<SignedDuration>
 fn used<'a, 'h>(positive: &[usize], group: &Group<'a, 'h>, rule: &Rule) -> Vec<&'h Hit<'a>> {
     let is_enough = |number: &usize| holds(&Condition::Matcher(*number), rule, group);
     let numbers: BTreeSet<usize> = positive.iter().copied().filter(is_enough).collect();
-    numbers.iter().filter_map(|n| group.get(*n)).flatten().copied().collect()
+    numbers
+        .iter()
+        .filter_map(|n| group.get(*n))
+        .flatten()
+        .copied()
+        .collect()
 }
 
 /// Rows for predicates that failed and for absence that cannot be told.
@@ -148,11 +187,18 @@ fn errors(rule: &Rule, all: &[Hits<'_>]) -> Vec<CouldNotCheck> {
     for hits in all {
         if let Some(first) = hits.errors.first() {
             let more = hits.errors.len() - 1;
-            let more = if more > 0 { format!(" (and {more} more)") } else { String::new() };
+            let more = if more > 0 {
+                format!(" (and {more} more)")
+            } else {
+                String::new()
+            };
             rows.push(CouldNotCheck {
                 rule: rule.id.clone(),
                 reason: format!("{first}{more}"),
-                how_to_get_it: format!("guard the expression with `has`; see `linkerd-analyze rules show {}`", rule.id),
+                how_to_get_it: format!(
+                    "guard the expression with `has`; see `linkerd-analyze rules show {}`",
+                    rule.id
+                ),
             });
         }
         if let Some(reason) = &hits.uncovered {
@@ -171,7 +217,10 @@ fn merge(findings: Vec<Finding>) -> Vec<Finding> {
     let mut merged: Vec<Finding> = Vec::new();
     let mut places: BTreeMap<String, usize> = BTreeMap::new();
     for finding in findings {
-        match places.get(&finding.message).and_then(|at| merged.get_mut(*at)) {
+        match places
+            .get(&finding.message)
+            .and_then(|at| merged.get_mut(*at))
+        {
             Some(known) => render::absorb(known, finding),
             None => {
                 places.insert(finding.message.clone(), merged.len());
@@ -191,7 +240,10 @@ fn cap(mut findings: Vec<Finding>) -> Vec<Finding> {
     let count = rest.len();
     let mut rest = rest.into_iter();
     if let Some(mut first) = rest.next() {
-        first.message = format!("{}, in {count} more places; the first: {}", first.title, first.message);
+        first.message = format!(
+            "{}, in {count} more places; the first: {}",
+            first.title, first.message
+        );
         rest.for_each(|finding| render::absorb(&mut first, finding));
         findings.push(first);
     }

@@ -11,15 +11,21 @@ use crate::rule::set::Rules;
 /// Moves every finding that another one accounts for below it. `findings` are in report order,
 /// so a symptom goes to the worst of its causes.
 pub(super) fn fold(findings: Vec<Finding>, rules: &Rules, keys: &Keys<'_>) -> Vec<Finding> {
-    let about: Vec<About> = findings.iter().map(|finding| About::new(finding, keys)).collect();
-    let causes: Vec<Option<usize>> =
-        (0..findings.len()).map(|symptom| cause_of(symptom, &findings, &about, rules)).collect();
+    let about: Vec<About> = findings
+        .iter()
+        .map(|finding| About::new(finding, keys))
+        .collect();
+    let causes: Vec<Option<usize>> = (0..findings.len())
+        .map(|symptom| cause_of(symptom, &findings, &about, rules))
+        .collect();
     let mut slots: Vec<Option<Finding>> = findings.into_iter().map(Some).collect();
     // From the farthest symptom up, so that each takes its own symptoms along.
     let mut order: Vec<usize> = (0..slots.len()).collect();
     order.sort_by_key(|at| std::cmp::Reverse((depth(*at, &causes), *at)));
     for at in order {
-        let Some(cause) = causes.get(at).copied().flatten() else { continue };
+        let Some(cause) = causes.get(at).copied().flatten() else {
+            continue;
+        };
         let symptom = slots.get_mut(at).and_then(Option::take);
         if let (Some(symptom), Some(Some(cause))) = (symptom, slots.get_mut(cause)) {
             cause.symptoms.push(symptom);
@@ -48,7 +54,11 @@ fn cause_of(symptom: usize, findings: &[Finding], about: &[About], rules: &Rules
     let mut open: Vec<&BTreeSet<Subject>> = own.near.iter().collect();
     let mut first = None;
     for (number, (cause, causes)) in findings.iter().zip(about).enumerate() {
-        let place = rules.rule(&cause.rule)?.explains.iter().find(|(id, _)| *id == finding.rule);
+        let place = rules
+            .rule(&cause.rule)?
+            .explains
+            .iter()
+            .find(|(id, _)| *id == finding.rule);
         let Some((_, place)) = place else { continue };
         let before = open.len();
         match place {
@@ -64,7 +74,11 @@ fn cause_of(symptom: usize, findings: &[Finding], about: &[About], rules: &Rules
 }
 
 fn shares_namespace(near: &BTreeSet<Subject>, cause: &About) -> bool {
-    near.iter().any(|s| s.namespace.as_ref().is_some_and(|n| cause.namespaces.contains(n)))
+    near.iter().any(|s| {
+        s.namespace
+            .as_ref()
+            .is_some_and(|n| cause.namespaces.contains(n))
+    })
 }
 
 /// What a finding is about, widened to workloads and nodes.
@@ -78,19 +92,33 @@ struct About {
 impl About {
     fn new(finding: &Finding, keys: &Keys<'_>) -> Self {
         let near = |subject: &Subject| {
-            let around = [Some(subject.clone()), keys.workload(subject), keys.node(subject)];
+            let around = [
+                Some(subject.clone()),
+                keys.workload(subject),
+                keys.node(subject),
+            ];
             around.into_iter().flatten().collect::<BTreeSet<_>>()
         };
         let near: Vec<BTreeSet<Subject>> = finding.subjects.iter().map(near).collect();
         // A cause on a pod reaches its workload, but not all else on its node.
         let reach = |subject: &Subject| {
-            [Some(subject.clone()), keys.workload(subject)].into_iter().flatten().collect::<Vec<_>>()
+            [Some(subject.clone()), keys.workload(subject)]
+                .into_iter()
+                .flatten()
+                .collect::<Vec<_>>()
         };
         let all = finding.subjects.iter().flat_map(reach).collect();
-        let namespaces = finding.subjects.iter().filter_map(|s| match s.kind.as_str() {
-            "Namespace" => Some(s.name.clone()),
-            _ => s.namespace.clone(),
-        });
-        Self { all, namespaces: namespaces.collect(), near }
+        let namespaces = finding
+            .subjects
+            .iter()
+            .filter_map(|s| match s.kind.as_str() {
+                "Namespace" => Some(s.name.clone()),
+                _ => s.namespace.clone(),
+            });
+        Self {
+            all,
+            namespaces: namespaces.collect(),
+            near,
+        }
     }
 }

@@ -59,11 +59,16 @@ impl Hit<'_> {
             Some(seconds) if !seconds.is_empty() => seconds.iter().map(|(s, n)| (*s, *n)).collect(),
             _ => match (self.first, self.last) {
                 (Some(first), Some(last)) if first != last => {
-                    vec![(first.as_second(), self.count.saturating_sub(1)), (last.as_second(), 1)]
+                    vec![
+                        (first.as_second(), self.count.saturating_sub(1)),
+                        (last.as_second(), 1),
+                    ]
                 }
-                (first, last) => {
-                    last.or(first).map(|time| (time.as_second(), self.count)).into_iter().collect()
-                }
+                (first, last) => last
+                    .or(first)
+                    .map(|time| (time.as_second(), self.count))
+                    .into_iter()
+                    .collect(),
             },
         }
     }
@@ -87,21 +92,34 @@ pub(super) fn of<'a>(
     done: &'a BTreeMap<&str, Decided>,
 ) -> Hits<'a> {
     let mut hits = match &named.matcher {
-        Matcher::Log(log) => Hits { hits: lines(*log, named.ongoing, world), ..Hits::default() },
+        Matcher::Log(log) => Hits {
+            hits: lines(*log, named.ongoing, world),
+            ..Hits::default()
+        },
         Matcher::Table(table) => rows(table, world),
-        Matcher::Finding(id) => Hits { hits: findings(id, done), ..Hits::default() },
+        Matcher::Finding(id) => Hits {
+            hits: findings(id, done),
+            ..Hits::default()
+        },
         Matcher::NoLine { log } => no_line(*log, rules, world),
         Matcher::NoRow { table, .. } => no_row(table, rule, rules, world),
     };
     if let (Some(within), Matcher::Table(_)) = (named.ongoing, &named.matcher) {
-        hits.hits.retain(|hit| hit.last.is_none_or(|last| world.at.duration_since(last) <= within));
+        hits.hits.retain(|hit| {
+            hit.last
+                .is_none_or(|last| world.at.duration_since(last) <= within)
+        });
     }
     hits
 }
 
 fn lines<'a>(log: usize, ongoing: Option<SignedDuration>, world: &'a World<'_>) -> Vec<Hit<'a>> {
     let start = (log, String::new(), String::new());
-    let groups = world.scanned.groups.range(start..).take_while(|(key, _)| key.0 == log);
+    let groups = world
+        .scanned
+        .groups
+        .range(start..)
+        .take_while(|(key, _)| key.0 == log);
     let hits = groups.filter_map(|((_, entry, key), group)| {
         let known = world.scanned.logs.get(entry)?;
         if ongoing.is_some_and(|within| !goes_on(group, known, within, world)) {
@@ -132,7 +150,9 @@ fn lines<'a>(log: usize, ongoing: Option<SignedDuration>, world: &'a World<'_>) 
 /// Whether the last match is near enough to the capture, or to the end of a log that goes no
 /// further because its container does not run any more.
 fn goes_on(group: &Group, log: &Log, within: SignedDuration, world: &World<'_>) -> bool {
-    let near_capture = group.last.map(|last| world.at.duration_since(last) <= within);
+    let near_capture = group
+        .last
+        .map(|last| world.at.duration_since(last) <= within);
     let near_end = match (group.last, log.last_time) {
         (Some(last), Some(end)) => Some(end.duration_since(last) <= within),
         _ => match (group.last_uptime_us, log.last_uptime_us) {
@@ -155,12 +175,17 @@ fn rows<'a>(table: &TableMatcher, world: &'a World<'_>) -> Hits<'a> {
     let root = predicate::context(world.at, world.mesh);
     for fact in world.facts.table(&table.table) {
         let is_other = |test: &crate::rule::Test| {
-            !fact.fields.pointer(&test.pointer).is_some_and(|value| test.any_of.contains(value))
+            !fact
+                .fields
+                .pointer(&test.pointer)
+                .is_some_and(|value| test.any_of.contains(value))
         };
         if table.tests.iter().any(is_other) {
             continue;
         }
-        let Some(captures) = captures(table.text.as_ref(), fact) else { continue };
+        let Some(captures) = captures(table.text.as_ref(), fact) else {
+            continue;
+        };
         if let Some(predicate) = &table.predicate {
             let mut scope = root.new_inner_scope();
             predicate::bind(&mut scope, "row", &fact.fields);
@@ -172,7 +197,11 @@ fn rows<'a>(table: &TableMatcher, world: &'a World<'_>) -> Hits<'a> {
                 Ok(true) => {}
                 Ok(false) => continue,
                 Err(error) => {
-                    found.errors.push(format!("`{}` on {}: {error}", predicate.source(), place(fact)));
+                    found.errors.push(format!(
+                        "`{}` on {}: {error}",
+                        predicate.source(),
+                        place(fact)
+                    ));
                     continue;
                 }
             }
@@ -183,7 +212,9 @@ fn rows<'a>(table: &TableMatcher, world: &'a World<'_>) -> Hits<'a> {
 }
 
 fn captures(text: Option<&(&str, Regex)>, fact: &Fact) -> Option<BTreeMap<String, Vec<String>>> {
-    let Some((pointer, regex)) = text else { return Some(BTreeMap::new()) };
+    let Some((pointer, regex)) = text else {
+        return Some(BTreeMap::new());
+    };
     let value = fact.fields.pointer(pointer)?.as_str()?;
     let found = regex.captures(value.as_bytes())?;
     let named = regex.capture_names().flatten().filter_map(|name| {
@@ -194,12 +225,22 @@ fn captures(text: Option<&(&str, Regex)>, fact: &Fact) -> Option<BTreeMap<String
 }
 
 fn row<'a>(fact: &'a Fact, captures: BTreeMap<String, Vec<String>>) -> Hit<'a> {
-    let time = |name: &str| fact.fields.get(name).and_then(Value::as_str).and_then(|t| t.parse().ok());
+    let time = |name: &str| {
+        fact.fields
+            .get(name)
+            .and_then(Value::as_str)
+            .and_then(|t| t.parse().ok())
+    };
     let shown = fact.evidence.first().and_then(|e| e.time);
     Hit {
         subjects: fact.subjects.clone(),
         evidence: fact.evidence.iter().collect(),
-        count: fact.fields.get("count").and_then(Value::as_u64).unwrap_or(1).max(1),
+        count: fact
+            .fields
+            .get("count")
+            .and_then(Value::as_u64)
+            .unwrap_or(1)
+            .max(1),
         first: time("first").or(shown),
         last: time("last").or(shown),
         fields: Some(&fact.fields),
@@ -209,13 +250,23 @@ fn row<'a>(fact: &'a Fact, captures: BTreeMap<String, Vec<String>>) -> Hit<'a> {
 }
 
 fn place(fact: &Fact) -> String {
-    let subject = fact.subjects.first().map(|s| format!("{} `{}`", s.kind, s.name));
-    let entry = fact.evidence.first().map(|e| e.entry.as_str()).unwrap_or_default();
+    let subject = fact
+        .subjects
+        .first()
+        .map(|s| format!("{} `{}`", s.kind, s.name));
+    let entry = fact
+        .evidence
+        .first()
+        .map(|e| e.entry.as_str())
+        .unwrap_or_default();
     format!("{} in `{entry}`", subject.unwrap_or_default())
 }
 
 fn findings<'a>(id: &str, done: &'a BTreeMap<&str, Decided>) -> Vec<Hit<'a>> {
-    let findings = done.get(id).into_iter().flat_map(|decided| &decided.findings);
+    let findings = done
+        .get(id)
+        .into_iter()
+        .flat_map(|decided| &decided.findings);
     findings
         .map(|finding| Hit {
             subjects: finding.subjects.clone(),
@@ -231,7 +282,9 @@ fn findings<'a>(id: &str, done: &'a BTreeMap<&str, Decided>) -> Vec<Hit<'a>> {
 /// Logs of a container in which no line matches, if they are whole.
 fn no_line<'a>(log: usize, rules: &Rules, world: &'a World<'_>) -> Hits<'a> {
     let mut found = Hits::default();
-    let Some(matcher) = rules.scanner.matchers().get(log) else { return found };
+    let Some(matcher) = rules.scanner.matchers().get(log) else {
+        return found;
+    };
     let wanted: Vec<&str> = matcher.patterns.iter().map(Pattern::source).collect();
     for (entry, known) in &world.scanned.logs {
         let is_wanted = matcher.covers(&known.origin) && known.origin.container.is_some();
@@ -239,7 +292,12 @@ fn no_line<'a>(log: usize, rules: &Rules, world: &'a World<'_>) -> Hits<'a> {
             continue;
         }
         let start = (log, entry.clone(), String::new());
-        let has_line = world.scanned.groups.range(start..).next().is_some_and(|(key, _)| key.0 == log && key.1 == *entry);
+        let has_line = world
+            .scanned
+            .groups
+            .range(start..)
+            .next()
+            .is_some_and(|(key, _)| key.0 == log && key.1 == *entry);
         if has_line {
             continue;
         }
@@ -247,14 +305,24 @@ fn no_line<'a>(log: usize, rules: &Rules, world: &'a World<'_>) -> Hits<'a> {
             found.uncovered = Some(format!("`{entry}` is not whole: {reason}"));
             continue;
         }
-        let excerpt = format!("no line matches `{}` in {} lines", wanted.join("`, `"), known.last_line);
+        let excerpt = format!(
+            "no line matches `{}` in {} lines",
+            wanted.join("`, `"),
+            known.last_line
+        );
         found.hits.push(Hit {
             subjects: vec![known.origin.subject(entry)],
             made: vec![Evidence::of_entry(entry, excerpt)],
             ..Hit::empty()
         });
     }
-    if found.hits.is_empty() && !world.scanned.logs.values().any(|l| matcher.covers(&l.origin)) {
+    if found.hits.is_empty()
+        && !world
+            .scanned
+            .logs
+            .values()
+            .any(|l| matcher.covers(&l.origin))
+    {
         found.uncovered = Some("no log of such a container is in the bundle".to_owned());
     }
     found
@@ -263,7 +331,10 @@ fn no_line<'a>(log: usize, rules: &Rules, world: &'a World<'_>) -> Hits<'a> {
 /// Nothing, if there is such a row; one hit about the whole bundle otherwise.
 fn no_row<'a>(table: &TableMatcher, rule: &Rule, rules: &Rules, world: &'a World<'_>) -> Hits<'a> {
     let rows = rows(table, world);
-    let mut found = Hits { errors: rows.errors, ..Hits::default() };
+    let mut found = Hits {
+        errors: rows.errors,
+        ..Hits::default()
+    };
     if !rows.hits.is_empty() {
         return found;
     }
@@ -275,6 +346,9 @@ fn no_row<'a>(table: &TableMatcher, rule: &Rule, rules: &Rules, world: &'a World
         Some(predicate) => format!("no row of `{}` where {}", table.table, predicate.source()),
         None => format!("no row of `{}`", table.table),
     };
-    found.hits.push(Hit { made: vec![Evidence::of_entry("manifest.json", excerpt)], ..Hit::empty() });
+    found.hits.push(Hit {
+        made: vec![Evidence::of_entry("manifest.json", excerpt)],
+        ..Hit::empty()
+    });
     found
 }

@@ -11,8 +11,15 @@ use crate::rule::By;
 use crate::scan::origin::Origin;
 
 /// Kinds of things that own pods.
-const WORKLOADS: [&str; 7] =
-    ["Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "CronJob", "ReplicationController"];
+const WORKLOADS: [&str; 7] = [
+    "Deployment",
+    "StatefulSet",
+    "DaemonSet",
+    "ReplicaSet",
+    "Job",
+    "CronJob",
+    "ReplicationController",
+];
 
 /// Looks up what pods belong to.
 #[derive(Debug)]
@@ -24,7 +31,10 @@ pub(crate) struct Keys<'a> {
 }
 
 fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
-    value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+    value
+        .pointer(pointer)
+        .and_then(Value::as_str)
+        .unwrap_or_default()
 }
 
 impl<'a> Keys<'a> {
@@ -32,16 +42,27 @@ impl<'a> Keys<'a> {
         let pods = facts.table("pods").iter().map(|fact| &fact.fields);
         let pods = pods.map(|row| ((text(row, "/namespace"), text(row, "/name")), row));
         let containers = facts.table("containers").iter().map(|fact| &fact.fields);
-        let stopped = containers.filter(|row| matches!(text(row, "/state"), "waiting" | "terminated"));
-        let stopped = stopped.map(|row| (text(row, "/namespace"), text(row, "/pod"), text(row, "/name")));
-        Self { pods: pods.collect(), stopped: stopped.collect() }
+        let stopped =
+            containers.filter(|row| matches!(text(row, "/state"), "waiting" | "terminated"));
+        let stopped = stopped.map(|row| {
+            (
+                text(row, "/namespace"),
+                text(row, "/pod"),
+                text(row, "/name"),
+            )
+        });
+        Self {
+            pods: pods.collect(),
+            stopped: stopped.collect(),
+        }
     }
 
     /// Whether the container that wrote a log is known not to run.
     pub(super) fn has_stopped(&self, origin: &Origin) -> bool {
         match (&origin.namespace, &origin.pod, &origin.container) {
             (Some(namespace), Some(pod), Some(container)) => {
-                self.stopped.contains(&(namespace.as_str(), pod.as_str(), container.as_str()))
+                self.stopped
+                    .contains(&(namespace.as_str(), pod.as_str(), container.as_str()))
             }
             _ => false,
         }
@@ -62,9 +83,14 @@ impl<'a> Keys<'a> {
             return None;
         }
         let row = self.pod(subject);
-        let (kind, name) = (row.map(|r| text(r, "/workload/kind")), row.map(|r| text(r, "/workload/name")));
+        let (kind, name) = (
+            row.map(|r| text(r, "/workload/kind")),
+            row.map(|r| text(r, "/workload/name")),
+        );
         match (kind, name) {
-            (Some(kind), Some(name)) if !name.is_empty() => Some(Subject::namespaced(kind, namespace, name)),
+            (Some(kind), Some(name)) if !name.is_empty() => {
+                Some(Subject::namespaced(kind, namespace, name))
+            }
             _ => {
                 let (kind, name) = guess(&subject.name);
                 Some(Subject::namespaced(kind, namespace, name))
@@ -92,7 +118,11 @@ impl<'a> Keys<'a> {
         if let Some(key) = hit.key {
             return vec![captured(by, key, hit)];
         }
-        let keys: BTreeSet<Subject> = hit.subjects.iter().filter_map(|s| self.key(by, s)).collect();
+        let keys: BTreeSet<Subject> = hit
+            .subjects
+            .iter()
+            .filter_map(|s| self.key(by, s))
+            .collect();
         keys.into_iter().collect()
     }
 
@@ -118,13 +148,23 @@ impl<'a> Keys<'a> {
 fn captured(by: By, value: &str, hit: &Hit<'_>) -> Subject {
     let own_namespace = hit.subjects.first().and_then(|s| s.namespace.clone());
     let namespaced = |kind: &str, namespace: &str, name: &str| {
-        let namespace = Some(namespace.to_owned()).filter(|n| !n.is_empty()).or(own_namespace.clone());
-        Subject { kind: kind.to_owned(), namespace, name: name.to_owned() }
+        let namespace = Some(namespace.to_owned())
+            .filter(|n| !n.is_empty())
+            .or(own_namespace.clone());
+        Subject {
+            kind: kind.to_owned(),
+            namespace,
+            name: name.to_owned(),
+        }
     };
     match by {
         By::Service => {
             let host = value.split(':').next().unwrap_or(value);
-            match host.split_once(".svc").map(|(name, _)| name).and_then(|name| name.split_once('.')) {
+            match host
+                .split_once(".svc")
+                .map(|(name, _)| name)
+                .and_then(|name| name.split_once('.'))
+            {
                 Some((name, namespace)) => namespaced("Service", namespace, name),
                 None => match value.split_once('/') {
                     Some((namespace, name)) => namespaced("Service", namespace, name),
@@ -158,7 +198,9 @@ fn guess(pod: &str) -> (&'static str, &str) {
             Some((name, middle)) if is_hash(middle) => ("Deployment", name),
             _ => ("DaemonSet", rest),
         },
-        Some((name, number)) if !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()) => {
+        Some((name, number))
+            if !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()) =>
+        {
             ("StatefulSet", name)
         }
         _ => ("Pod", pod),

@@ -19,8 +19,8 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 pub(crate) use coverage::Coverage;
-pub(crate) use render::{full, shown};
 use keys::Keys;
+pub(crate) use render::{full, shown};
 
 use crate::facts::Facts;
 use crate::finding::Finding;
@@ -42,9 +42,24 @@ pub(crate) struct World<'a> {
 }
 
 impl<'a> World<'a> {
-    pub(crate) fn new(at: Timestamp, facts: &'a Facts, scanned: &'a Scanned, coverage: &'a Coverage<'a>) -> Self {
-        let mesh = facts.table("mesh").first().map_or(&Value::Null, |fact| &fact.fields);
-        Self { at, facts, scanned, coverage, keys: Keys::new(facts), mesh }
+    pub(crate) fn new(
+        at: Timestamp,
+        facts: &'a Facts,
+        scanned: &'a Scanned,
+        coverage: &'a Coverage<'a>,
+    ) -> Self {
+        let mesh = facts
+            .table("mesh")
+            .first()
+            .map_or(&Value::Null, |fact| &fact.fields);
+        Self {
+            at,
+            facts,
+            scanned,
+            coverage,
+            keys: Keys::new(facts),
+            mesh,
+        }
     }
 }
 
@@ -75,10 +90,15 @@ pub(crate) fn conclude(rules: &Rules, world: &World<'_>, threads: usize) -> Conc
     let mut done: BTreeMap<&str, Decided> = BTreeMap::new();
     let mut open: Vec<&Rule> = rules.rules.iter().collect();
     while !open.is_empty() {
-        let (ready, waiting): (Vec<&Rule>, Vec<&Rule>) =
-            open.iter().partition(|rule| awaited(rule).all(|id| done.contains_key(id) || rules.rule(id).is_none()));
+        let (ready, waiting): (Vec<&Rule>, Vec<&Rule>) = open.iter().partition(|rule| {
+            awaited(rule).all(|id| done.contains_key(id) || rules.rule(id).is_none())
+        });
         // Cycles are refused when rules are compiled; this is for the rule that slips through.
-        let (ready, waiting) = if ready.is_empty() { (waiting, Vec::new()) } else { (ready, waiting) };
+        let (ready, waiting) = if ready.is_empty() {
+            (waiting, Vec::new())
+        } else {
+            (ready, waiting)
+        };
         let decided = parallel::map(&ready, threads, |rule| guarded(rule, rules, world, &done));
         done.extend(ready.iter().map(|rule| rule.id.as_str()).zip(decided));
         open = waiting;
@@ -88,22 +108,34 @@ pub(crate) fn conclude(rules: &Rules, world: &World<'_>, threads: usize) -> Conc
 
 /// Rules whose findings a rule asks for.
 fn awaited(rule: &Rule) -> impl Iterator<Item = &str> {
-    rule.matchers.iter().filter_map(|named| match &named.matcher {
-        Matcher::Finding(id) => Some(id.as_str()),
-        _ => None,
-    })
+    rule.matchers
+        .iter()
+        .filter_map(|named| match &named.matcher {
+            Matcher::Finding(id) => Some(id.as_str()),
+            _ => None,
+        })
 }
 
 /// Decides one rule; a panic becomes a row.
-fn guarded(rule: &Rule, rules: &Rules, world: &World<'_>, done: &BTreeMap<&str, Decided>) -> Decided {
+fn guarded(
+    rule: &Rule,
+    rules: &Rules,
+    world: &World<'_>,
+    done: &BTreeMap<&str, Decided>,
+) -> Decided {
     let work = || {
         if !applies(rule, world.mesh) {
-            return Decided { is_out_of_range: true, ..Decided::default() };
+            return Decided {
+                is_out_of_range: true,
+                ..Decided::default()
+            };
         }
         let mut decided = decide::decide(rule, rules, world, done);
         // What is found needs no excuse; what is not may be found in what is missing.
         if decided.findings.is_empty() {
-            decided.could_not_check.extend(world.coverage.gaps_of(rule, rules));
+            decided
+                .could_not_check
+                .extend(world.coverage.gaps_of(rule, rules));
         }
         decided
     };

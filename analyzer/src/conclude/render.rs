@@ -31,7 +31,10 @@ pub(super) fn finding(
 ) -> Option<Finding> {
     let mut subjects: BTreeSet<Subject> = match key {
         Some(key) => BTreeSet::from([key.clone()]),
-        None => used.iter().flat_map(|hit| hit.subjects.iter().cloned()).collect(),
+        None => used
+            .iter()
+            .flat_map(|hit| hit.subjects.iter().cloned())
+            .collect(),
     };
     if subjects.is_empty() {
         subjects.insert(Subject::cluster("Cluster", "cluster"));
@@ -41,7 +44,13 @@ pub(super) fn finding(
     if evidence.is_empty() {
         return None;
     }
-    let words = Words { rule, group, used, subjects: &subjects, world };
+    let words = Words {
+        rule,
+        group,
+        used,
+        subjects: &subjects,
+        world,
+    };
     let render = |name: &str| words.value(name);
     Some(Finding {
         rule: rule.id.clone(),
@@ -63,7 +72,11 @@ pub(super) fn finding(
 /// The first place of every hit, then the others, up to the cap, in bundle order.
 fn places(used: &[&Hit<'_>]) -> Vec<Evidence> {
     let mut chosen: Vec<&Evidence> = Vec::new();
-    let depth = used.iter().map(|hit| hit.places().count()).max().unwrap_or(0);
+    let depth = used
+        .iter()
+        .map(|hit| hit.places().count())
+        .max()
+        .unwrap_or(0);
     for nth in 0..depth {
         for place in used.iter().filter_map(|hit| hit.places().nth(nth)) {
             if chosen.len() < MAX_EVIDENCE && !chosen.contains(&place) {
@@ -106,9 +119,15 @@ impl Words<'_, '_, '_> {
     fn value(&self, name: &str) -> String {
         let text = match name.split_once('.') {
             Some((matcher, field)) => self.of_matcher(matcher, field),
-            None => self.of_subject(name).unwrap_or_else(|| self.capture(self.used.iter().copied(), name)),
+            None => self
+                .of_subject(name)
+                .unwrap_or_else(|| self.capture(self.used.iter().copied(), name)),
         };
-        let text = if text.is_empty() { "?".to_owned() } else { text };
+        let text = if text.is_empty() {
+            "?".to_owned()
+        } else {
+            text
+        };
         let end = text.floor_char_boundary(MAX_VALUE_BYTES);
         match text.get(..end) {
             Some(cut) if end < text.len() => format!("{cut}…"),
@@ -117,42 +136,98 @@ impl Words<'_, '_, '_> {
     }
 
     fn of_matcher(&self, matcher: &str, field: &str) -> String {
-        let number = self.rule.matchers.iter().position(|named| named.name == matcher);
-        let hits = number.and_then(|n| self.group.get(n)).map(Vec::as_slice).unwrap_or_default();
+        let number = self
+            .rule
+            .matchers
+            .iter()
+            .position(|named| named.name == matcher);
+        let hits = number
+            .and_then(|n| self.group.get(n))
+            .map(Vec::as_slice)
+            .unwrap_or_default();
         match field {
             "count" => hits.iter().map(|hit| hit.count).sum::<u64>().to_string(),
-            "first" => hits.iter().filter_map(|hit| hit.first).min().map(shown).unwrap_or_default(),
-            "last" => hits.iter().filter_map(|hit| hit.last).max().map(shown).unwrap_or_default(),
+            "first" => hits
+                .iter()
+                .filter_map(|hit| hit.first)
+                .min()
+                .map(shown)
+                .unwrap_or_default(),
+            "last" => hits
+                .iter()
+                .filter_map(|hit| hit.last)
+                .max()
+                .map(shown)
+                .unwrap_or_default(),
             _ => {
                 let pointer = format!("/{}", field.replace('.', "/"));
                 let fields = hits.iter().filter_map(|hit| hit.fields?.pointer(&pointer));
-                let found: Vec<String> = fields.map(plain).filter(|text| !text.is_empty()).collect();
-                if found.is_empty() { self.capture(hits.iter().copied(), field) } else { listed(found) }
+                let found: Vec<String> =
+                    fields.map(plain).filter(|text| !text.is_empty()).collect();
+                if found.is_empty() {
+                    self.capture(hits.iter().copied(), field)
+                } else {
+                    listed(found)
+                }
             }
         }
     }
 
     fn capture<'x>(&self, hits: impl Iterator<Item = &'x Hit<'x>>, name: &str) -> String {
-        listed(hits.filter_map(|hit| hit.captures.get(name)).flatten().cloned().collect())
+        listed(
+            hits.filter_map(|hit| hit.captures.get(name))
+                .flatten()
+                .cloned()
+                .collect(),
+        )
     }
 
     fn of_subject(&self, name: &str) -> Option<String> {
         let keys = &self.world.keys;
-        let about: Vec<&Subject> =
-            self.subjects.iter().chain(self.used.iter().flat_map(|hit| &hit.subjects)).collect();
-        let of_kind = |kind: &str| about.iter().filter(|s| s.kind == kind).map(|s| full(s)).collect::<Vec<_>>();
+        let about: Vec<&Subject> = self
+            .subjects
+            .iter()
+            .chain(self.used.iter().flat_map(|hit| &hit.subjects))
+            .collect();
+        let of_kind = |kind: &str| {
+            about
+                .iter()
+                .filter(|s| s.kind == kind)
+                .map(|s| full(s))
+                .collect::<Vec<_>>()
+        };
         let found = match name {
             "subject" => self.subjects.first().map(full).into_iter().collect(),
             "subjects" => self.subjects.iter().map(full).collect(),
-            "pod" => about.iter().filter(|s| s.kind == "Pod").map(|s| s.name.clone()).collect(),
+            "pod" => about
+                .iter()
+                .filter(|s| s.kind == "Pod")
+                .map(|s| s.name.clone())
+                .collect(),
             "pods" => of_kind("Pod"),
-            "service" => about.iter().filter(|s| s.kind == "Service").map(|s| s.name.clone()).collect(),
+            "service" => about
+                .iter()
+                .filter(|s| s.kind == "Service")
+                .map(|s| s.name.clone())
+                .collect(),
             "namespace" => about
                 .iter()
-                .filter_map(|s| s.namespace.clone().or_else(|| (s.kind == "Namespace").then(|| s.name.clone())))
+                .filter_map(|s| {
+                    s.namespace
+                        .clone()
+                        .or_else(|| (s.kind == "Namespace").then(|| s.name.clone()))
+                })
                 .collect(),
-            "workload" => about.iter().filter_map(|s| keys.workload(s)).map(|s| s.name).collect(),
-            "node" => about.iter().filter_map(|s| keys.node(s)).map(|s| s.name).collect(),
+            "workload" => about
+                .iter()
+                .filter_map(|s| keys.workload(s))
+                .map(|s| s.name)
+                .collect(),
+            "node" => about
+                .iter()
+                .filter_map(|s| keys.node(s))
+                .map(|s| s.name)
+                .collect(),
             "at" => vec![shown(self.world.at)],
             _ => return None,
         };
@@ -199,8 +274,19 @@ fn number_text(value: f64, number: &serde_json::Number) -> String {
 /// Distinct values in their order: the first few, and how many more.
 fn listed(values: Vec<String>) -> String {
     let mut seen = BTreeSet::new();
-    let distinct: Vec<String> = values.into_iter().filter(|value| seen.insert(value.clone())).collect();
+    let distinct: Vec<String> = values
+        .into_iter()
+        .filter(|value| seen.insert(value.clone()))
+        .collect();
     let more = distinct.len().saturating_sub(MAX_VALUES);
-    let text = distinct.into_iter().take(MAX_VALUES).collect::<Vec<_>>().join(", ");
-    if more > 0 { format!("{text} and {more} more") } else { text }
+    let text = distinct
+        .into_iter()
+        .take(MAX_VALUES)
+        .collect::<Vec<_>>()
+        .join(", ");
+    if more > 0 {
+        format!("{text} and {more} more")
+    } else {
+        text
+    }
 }

@@ -60,7 +60,10 @@ fn fact(sources: &Sources<'_>, pod: &Object, spec: &Value, is_init: bool) -> Fac
         .text("image", image)
         .text("registry", registry(image))
         .set("is_proxy", name == PROXY)
-        .set("runs_before_proxy", is_init && runs_before_proxy(&pod.value, name))
+        .set(
+            "runs_before_proxy",
+            is_init && runs_before_proxy(&pod.value, name),
+        )
         .set(
             "is_linkerd",
             matches!(name, PROXY | "linkerd-init" | "linkerd-network-validator"),
@@ -160,7 +163,10 @@ fn last_log_line(
         };
         let end = sources.log_ends.get(kind.path()?.as_str())?;
         // The kubelet answers so when it has thrown the log away.
-        let is_lost = end.tail.iter().any(|l| l.starts_with("unable to retrieve container logs"));
+        let is_lost = end
+            .tail
+            .iter()
+            .any(|l| l.starts_with("unable to retrieve container logs"));
         (!is_lost).then_some(end)
     });
     let Some(end) = end else {

@@ -18,7 +18,12 @@ use crate::scan::parallel;
 const MAX_LINE: usize = 16 << 10;
 
 /// Prints the lines that match, with entry and line; or their number for each entry.
-pub(crate) fn grep(bundle: &Bundle, args: &GrepArgs, threads: usize, to: &mut dyn Write) -> anyhow::Result<ExitStatus> {
+pub(crate) fn grep(
+    bundle: &Bundle,
+    args: &GrepArgs,
+    threads: usize,
+    to: &mut dyn Write,
+) -> anyhow::Result<ExitStatus> {
     let regex = RegexBuilder::new(&args.pattern)
         .unicode(false)
         .multi_line(true)
@@ -26,9 +31,17 @@ pub(crate) fn grep(bundle: &Bundle, args: &GrepArgs, threads: usize, to: &mut dy
         .build()
         .with_context(|| format!("`{}` is not a regex", args.pattern))?;
     let glob = args.glob.as_deref().map(Glob::new).transpose()?;
-    let search = Search { regex, glob, counts_only: args.count, found: Mutex::default() };
+    let search = Search {
+        regex,
+        glob,
+        counts_only: args.count,
+        found: Mutex::default(),
+    };
     parallel::run(bundle, &search, threads);
-    let found = search.found.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let found = search
+        .found
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner);
     for ((entry, _), lines) in &found.lines {
         for (number, line) in lines {
             writeln!(to, "{}:{number}:{}", escape(entry), escape(line))?;
@@ -39,7 +52,12 @@ pub(crate) fn grep(bundle: &Bundle, args: &GrepArgs, threads: usize, to: &mut dy
     }
     for problem in &found.problems {
         let path = problem.path.as_deref().unwrap_or("the bundle itself");
-        writeln!(anstream::stderr(), "warning: {}: {}", escape(path), escape(&problem.detail))?;
+        writeln!(
+            anstream::stderr(),
+            "warning: {}: {}",
+            escape(path),
+            escape(&problem.detail)
+        )?;
     }
     let status = match (found.counts.is_empty(), found.problems.is_empty()) {
         (true, _) => ExitStatus::Found,
@@ -70,16 +88,24 @@ impl Search {
         let mut lines = Vec::new();
         let (mut at, mut number, mut counted) = (0, block.first_line, 0);
         while let Some(found) = self.regex.find_at(block.bytes, at) {
-            let (before, after) = block.bytes.split_at_checked(found.start()).unwrap_or((block.bytes, &[]));
+            let (before, after) = block
+                .bytes
+                .split_at_checked(found.start())
+                .unwrap_or((block.bytes, &[]));
             let start = memchr::memrchr(b'\n', before).map_or(0, |newline| newline + 1);
-            let end = memchr::memchr(b'\n', after).map_or(block.bytes.len(), |newline| found.start() + newline);
+            let end = memchr::memchr(b'\n', after)
+                .map_or(block.bytes.len(), |newline| found.start() + newline);
             let line = block.bytes.get(start..end).unwrap_or_default();
             // A match that only spans lines is none of a line.
             if (start < end || found.start() < block.bytes.len()) && self.regex.is_match(line) {
                 let skipped = block.bytes.get(counted..start).unwrap_or_default();
                 number += memchr::memchr_iter(b'\n', skipped).count() as u64;
                 counted = start;
-                let shown = if self.counts_only { &[] } else { line.get(..MAX_LINE).unwrap_or(line) };
+                let shown = if self.counts_only {
+                    &[]
+                } else {
+                    line.get(..MAX_LINE).unwrap_or(line)
+                };
                 lines.push((number, String::from_utf8_lossy(shown).into_owned()));
             }
             at = end + 1;
@@ -115,6 +141,10 @@ impl Visitor for Search {
     fn whole(&self, _: &Arc<EntryInfo>, _: Vec<u8>) {}
 
     fn problem(&self, problem: Problem) {
-        self.found.lock().unwrap_or_else(PoisonError::into_inner).problems.push(problem);
+        self.found
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .problems
+            .push(problem);
     }
 }

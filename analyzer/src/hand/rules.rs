@@ -22,11 +22,24 @@ pub(crate) fn rules(command: &RulesCommand, to: &mut dyn Write) -> anyhow::Resul
 }
 
 fn list(rules: &Rules, to: &mut dyn Write) -> anyhow::Result<ExitStatus> {
-    let width = rules.rules.iter().map(|rule| rule.id.len()).max().unwrap_or(0);
+    let width = rules
+        .rules
+        .iter()
+        .map(|rule| rule.id.len())
+        .max()
+        .unwrap_or(0);
     for rule in &rules.rules {
         let severity = rule.severity.name();
-        let test = if rule.maturity == Maturity::Test { " (test)" } else { "" };
-        writeln!(to, "{:<width$}  {severity:<8}  {:<14}  {}{test}", rule.id, rule.topic, rule.title)?;
+        let test = if rule.maturity == Maturity::Test {
+            " (test)"
+        } else {
+            ""
+        };
+        writeln!(
+            to,
+            "{:<width$}  {severity:<8}  {:<14}  {}{test}",
+            rule.id, rule.topic, rule.title
+        )?;
     }
     Ok(ExitStatus::Fine)
 }
@@ -50,7 +63,11 @@ fn lint_all(args: &RuleArgs, to: &mut dyn Write) -> anyhow::Result<ExitStatus> {
         writeln!(to, "{remark}")?;
     }
     writeln!(to, "{} rules, {} remarks", rules.len(), remarks.len())?;
-    Ok(if remarks.is_empty() { ExitStatus::Fine } else { ExitStatus::Found })
+    Ok(if remarks.is_empty() {
+        ExitStatus::Fine
+    } else {
+        ExitStatus::Found
+    })
 }
 
 /// Runs the cases of the given folders, or of the built-in rules if there are none.
@@ -68,17 +85,28 @@ fn test(args: &RuleArgs, ids: &[String], to: &mut dyn Write) -> anyhow::Result<E
         writeln!(to, "{fault}")?;
     }
     writeln!(to, "{} cases, {} faults", tested.cases, tested.faults.len())?;
-    Ok(if tested.faults.is_empty() { ExitStatus::Fine } else { ExitStatus::Found })
+    Ok(if tested.faults.is_empty() {
+        ExitStatus::Fine
+    } else {
+        ExitStatus::Found
+    })
 }
 
 fn new(id: &str, folder: &Path, to: &mut dyn Write) -> anyhow::Result<ExitStatus> {
-    let topic = folder.file_name().map(|name| name.to_string_lossy().into_owned());
+    let topic = folder
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned());
     let topic = topic.context("name the folder of a topic, such as `rules/proxy`")?;
     let (rule, cases) = show::template(&topic, id);
-    std::fs::create_dir_all(folder).with_context(|| format!("cannot make `{}`", folder.display()))?;
-    for (name, text) in [(format!("{id}.yaml"), rule), (format!("{id}.cases.yaml"), cases)] {
+    std::fs::create_dir_all(folder)
+        .with_context(|| format!("cannot make `{}`", folder.display()))?;
+    for (name, text) in [
+        (format!("{id}.yaml"), rule),
+        (format!("{id}.cases.yaml"), cases),
+    ] {
         let path = folder.join(name);
-        let mut file = std::fs::File::create_new(&path).with_context(|| format!("cannot make `{}`", path.display()))?;
+        let mut file = std::fs::File::create_new(&path)
+            .with_context(|| format!("cannot make `{}`", path.display()))?;
         file.write_all(text.as_bytes())?;
         writeln!(to, "{}", path.display())?;
     }

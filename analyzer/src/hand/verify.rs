@@ -25,16 +25,26 @@ pub(crate) fn verify(
     if decode_only {
         let decoder = Decoder::default();
         parallel::run(bundle, &decoder, threads);
-        let problems = decoder.problems.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let problems = decoder
+            .problems
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner);
         writeln!(to, "{} decoded", bytes(decoder.bytes.into_inner()))?;
         return tell_problems(&problems, to);
     }
     let hasher = Hasher::default();
     parallel::run(bundle, &hasher, threads);
-    let found = hasher.found.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let found = hasher
+        .found
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner);
     let problems = tell_problems(&found.problems, to)?;
     let Some(manifest) = &found.manifest else {
-        writeln!(to, "{} entries; no manifest to check them against", thousands(found.entries.len() as u64))?;
+        writeln!(
+            to,
+            "{} entries; no manifest to check them against",
+            thousands(found.entries.len() as u64)
+        )?;
         return Ok(ExitStatus::Incomplete);
     };
     let differences = differences(manifest, &found.entries);
@@ -44,11 +54,19 @@ pub(crate) fn verify(
     tell_ledger(manifest, to)?;
     let count = thousands(found.entries.len() as u64);
     if differences.is_empty() && problems == ExitStatus::Fine {
-        let hashed = if manifest.entries.is_empty() { "the manifest holds no hashes" } else { "all as the manifest says" };
+        let hashed = if manifest.entries.is_empty() {
+            "the manifest holds no hashes"
+        } else {
+            "all as the manifest says"
+        };
         writeln!(to, "{count} entries, {hashed}")?;
         return Ok(ExitStatus::Fine);
     }
-    writeln!(to, "{count} entries, {} not as the manifest says", differences.len())?;
+    writeln!(
+        to,
+        "{count} entries, {} not as the manifest says",
+        differences.len()
+    )?;
     Ok(ExitStatus::Found)
 }
 
@@ -57,9 +75,19 @@ fn tell_problems(problems: &[Problem], to: &mut dyn Write) -> anyhow::Result<Exi
     sorted.sort();
     for problem in sorted {
         let path = problem.path.as_deref().unwrap_or("the bundle itself");
-        writeln!(to, "{}: {} ({})", escape(path), escape(&problem.detail), problem_word(problem.kind))?;
+        writeln!(
+            to,
+            "{}: {} ({})",
+            escape(path),
+            escape(&problem.detail),
+            problem_word(problem.kind)
+        )?;
     }
-    Ok(if problems.is_empty() { ExitStatus::Fine } else { ExitStatus::Found })
+    Ok(if problems.is_empty() {
+        ExitStatus::Fine
+    } else {
+        ExitStatus::Found
+    })
 }
 
 /// How many items of the ledger ended how, and those that did not end well.
@@ -69,12 +97,17 @@ fn tell_ledger(manifest: &Manifest, to: &mut dyn Write) -> anyhow::Result<()> {
         *counts.entry(row.outcome).or_default() += 1;
         if !row.outcome.is_covered() {
             let reason = row.reason.as_deref().unwrap_or("no reason told");
-            let line = format!("ledger: {} of {}: {:?}: {reason}", row.source, row.object, row.outcome);
+            let line = format!(
+                "ledger: {} of {}: {:?}: {reason}",
+                row.source, row.object, row.outcome
+            );
             writeln!(to, "{}", escape(&line))?;
         }
     }
-    let counts: Vec<String> =
-        counts.iter().map(|(outcome, count)| format!("{count} {}", format!("{outcome:?}").to_lowercase())).collect();
+    let counts: Vec<String> = counts
+        .iter()
+        .map(|(outcome, count)| format!("{count} {}", format!("{outcome:?}").to_lowercase()))
+        .collect();
     if counts.is_empty() {
         writeln!(to, "ledger: none")?;
     } else {
@@ -97,7 +130,9 @@ fn differences(manifest: &Manifest, entries: &Entries) -> Vec<String> {
                 lines.push(format!("{path}: {size} bytes instead of {}", record.bytes));
             }
             Some((_, hash)) if *hash != record.sha256.to_ascii_lowercase() => {
-                lines.push(format!("{path}: another content than the manifest's hash says"));
+                lines.push(format!(
+                    "{path}: another content than the manifest's hash says"
+                ));
             }
             Some(_) => {}
         }
@@ -131,7 +166,11 @@ impl Hasher {
 
 impl Visitor for Hasher {
     fn interest(&self, entry: &EntryInfo) -> Interest {
-        if entry.kind == EntryKind::Manifest { Interest::Whole } else { Interest::Ordered }
+        if entry.kind == EntryKind::Manifest {
+            Interest::Whole
+        } else {
+            Interest::Ordered
+        }
     }
 
     fn block(&self, entry: &Arc<EntryInfo>, block: Block<'_>) {
@@ -141,7 +180,11 @@ impl Visitor for Hasher {
         hash.update(block.bytes);
         let size = size + block.bytes.len() as u64;
         if block.is_last {
-            let digest: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+            let digest: String = hash
+                .finalize()
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect();
             self.found().entries.insert(path, (size, digest));
         } else {
             self.found().open.insert(path, (size, hash));
@@ -149,10 +192,15 @@ impl Visitor for Hasher {
     }
 
     fn whole(&self, entry: &Arc<EntryInfo>, bytes: Vec<u8>) {
-        let digest: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        let digest: String = Sha256::digest(&bytes)
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
         let mut found = self.found();
         found.manifest = serde_json::from_slice(&bytes).ok();
-        found.entries.insert(entry.path.to_string(), (bytes.len() as u64, digest));
+        found
+            .entries
+            .insert(entry.path.to_string(), (bytes.len() as u64, digest));
     }
 
     fn problem(&self, problem: Problem) {
@@ -173,7 +221,8 @@ impl Visitor for Decoder {
     }
 
     fn block(&self, _: &Arc<EntryInfo>, block: Block<'_>) {
-        self.bytes.fetch_add(block.bytes.len() as u64, Ordering::Relaxed);
+        self.bytes
+            .fetch_add(block.bytes.len() as u64, Ordering::Relaxed);
     }
 
     fn whole(&self, _: &Arc<EntryInfo>, bytes: Vec<u8>) {
@@ -181,6 +230,9 @@ impl Visitor for Decoder {
     }
 
     fn problem(&self, problem: Problem) {
-        self.problems.lock().unwrap_or_else(PoisonError::into_inner).push(problem);
+        self.problems
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(problem);
     }
 }

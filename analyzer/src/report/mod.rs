@@ -91,7 +91,6 @@ pub struct NotExamined {
     pub detail: String,
 }
 
-
 /// The word for a kind of problem.
 pub(crate) fn problem_word(kind: ProblemKind) -> &'static str {
     match kind {
@@ -167,7 +166,9 @@ impl Report {
     /// Whether there is a finding at least this bad, symptoms included.
     pub fn has_at_least(&self, severity: Severity) -> bool {
         fn any(findings: &[Finding], severity: Severity) -> bool {
-            findings.iter().any(|f| f.severity >= severity || any(&f.symptoms, severity))
+            findings
+                .iter()
+                .any(|f| f.severity >= severity || any(&f.symptoms, severity))
         }
         any(&self.findings, severity)
     }

@@ -56,12 +56,20 @@ struct Page<'a> {
 
 impl Page<'_> {
     fn styled(&self, style: Style, text: &str) -> String {
-        if self.look.color { format!("{style}{text}{style:#}") } else { text.to_owned() }
+        if self.look.color {
+            format!("{style}{text}{style:#}")
+        } else {
+            text.to_owned()
+        }
     }
 
     fn head(&mut self, bundle: &BundleInfo) -> io::Result<()> {
         let mut parts = vec![self.styled(Style::new().bold(), &escape(&bundle.name))];
-        parts.extend(bundle.captured_at.map(|at| format!("captured {}", shown(at))));
+        parts.extend(
+            bundle
+                .captured_at
+                .map(|at| format!("captured {}", shown(at))),
+        );
         if bundle.captured_at != Some(bundle.at) {
             parts.push(format!("judged at {}", shown(bundle.at)));
         }
@@ -76,20 +84,33 @@ impl Page<'_> {
     }
 
     fn finding(&mut self, finding: &Finding) -> io::Result<()> {
-        let word = self.styled(style_of(finding.severity), &format!("{:<8}", finding.severity.name().to_uppercase()));
+        let word = self.styled(
+            style_of(finding.severity),
+            &format!("{:<8}", finding.severity.name().to_uppercase()),
+        );
         let message = escape(&finding.message).into_owned();
         let mut lines = wrap(&message, WIDTH - INDENT).into_iter();
         let first = lines.next().unwrap_or_default();
         let rule = self.styled(Style::new().dimmed(), &finding.rule);
         writeln!(self.to)?;
         let rest: Vec<String> = lines.collect();
-        let pad = if rest.is_empty() { (WIDTH - INDENT).saturating_sub(first.chars().count()).min(60) } else { 2 };
+        let pad = if rest.is_empty() {
+            (WIDTH - INDENT)
+                .saturating_sub(first.chars().count())
+                .min(60)
+        } else {
+            2
+        };
         if rest.is_empty() {
             writeln!(self.to, "{word}  {first}{:pad$}  {rule}", "")?;
         } else {
             writeln!(self.to, "{word}  {first}")?;
             for (number, line) in rest.iter().enumerate() {
-                let tail = if number + 1 == rest.len() { format!("   {rule}") } else { String::new() };
+                let tail = if number + 1 == rest.len() {
+                    format!("   {rule}")
+                } else {
+                    String::new()
+                };
                 writeln!(self.to, "{:INDENT$}{line}{tail}", "")?;
             }
         }
@@ -104,11 +125,19 @@ impl Page<'_> {
         }
         for (number, step) in finding.fix.iter().enumerate() {
             let word = if number == 0 { "fix" } else { "" };
-            let step = if finding.fix.len() > 1 { format!("{}. {step}", number + 1) } else { step.clone() };
+            let step = if finding.fix.len() > 1 {
+                format!("{}. {step}", number + 1)
+            } else {
+                step.clone()
+            };
             self.block(word, &step)?;
         }
         if !finding.links.is_empty() {
-            let links: Vec<&str> = finding.links.iter().map(|l| l.trim_start_matches("https://")).collect();
+            let links: Vec<&str> = finding
+                .links
+                .iter()
+                .map(|l| l.trim_start_matches("https://"))
+                .collect();
             self.block("see", &links.join("  "))?;
         }
         Ok(())
@@ -127,14 +156,22 @@ impl Page<'_> {
     }
 
     fn proof(&mut self, finding: &Finding) -> io::Result<()> {
-        let most = if self.look.all { usize::MAX } else { MAX_PLACES };
+        let most = if self.look.all {
+            usize::MAX
+        } else {
+            MAX_PLACES
+        };
         let mut word = "proof";
         for place in finding.evidence.iter().take(most) {
             let excerpt = wrap(&escape(&place.excerpt), WIDTH - INDENT - 2);
             writeln!(self.to, "  {word:<8}{}", escape(&place_of(place)))?;
             let lines = if self.look.all { excerpt.len() } else { 2 };
             for (number, line) in excerpt.iter().take(lines).enumerate() {
-                let cut = if number + 1 == lines && excerpt.len() > lines { " …" } else { "" };
+                let cut = if number + 1 == lines && excerpt.len() > lines {
+                    " …"
+                } else {
+                    ""
+                };
                 let line = self.styled(Style::new().dimmed(), line);
                 writeln!(self.to, "{:INDENT$}  {line}{cut}", "")?;
             }
@@ -147,7 +184,12 @@ impl Page<'_> {
         if self.look.all {
             for (number, symptom) in symptoms.iter().enumerate() {
                 let word = if number == 0 { "causes" } else { "" };
-                let line = format!("{} ({}): {}", symptom.severity.name(), symptom.rule, symptom.message);
+                let line = format!(
+                    "{} ({}): {}",
+                    symptom.severity.name(),
+                    symptom.rule,
+                    symptom.message
+                );
                 self.block(word, &line)?;
                 for place in symptom.evidence.iter().take(1) {
                     writeln!(self.to, "{:INDENT$}  {}", "", escape(&place_of(place)))?;
@@ -155,16 +197,28 @@ impl Page<'_> {
             }
             return Ok(());
         }
-        let first = symptoms.iter().take(3).map(|s| s.message.clone()).collect::<Vec<_>>().join(" · ");
+        let first = symptoms
+            .iter()
+            .take(3)
+            .map(|s| s.message.clone())
+            .collect::<Vec<_>>()
+            .join(" · ");
         let more = symptoms.len().saturating_sub(3);
-        let more = if more > 0 { format!(" · {more} more") } else { String::new() };
+        let more = if more > 0 {
+            format!(" · {more} more")
+        } else {
+            String::new()
+        };
         self.block("causes", &format!("{first}{more}   (--all shows them)"))
     }
 
     fn missing(&mut self, report: &Report) -> io::Result<()> {
         let mut reasons: Vec<(&str, &str, usize)> = Vec::new();
         for row in &report.could_not_check {
-            match reasons.iter_mut().find(|(reason, _, _)| *reason == row.reason) {
+            match reasons
+                .iter_mut()
+                .find(|(reason, _, _)| *reason == row.reason)
+            {
                 Some((_, _, count)) => *count += 1,
                 None => reasons.push((&row.reason, &row.how_to_get_it, 1)),
             }
@@ -173,14 +227,26 @@ impl Page<'_> {
             writeln!(self.to)?;
         }
         for (reason, how, count) in reasons {
-            let rules = if count == 1 { "1 rule".to_owned() } else { format!("{count} rules") };
-            let line = format!("not examined: {reason} -> {rules} could not be decided; to get it: {how}");
+            let rules = if count == 1 {
+                "1 rule".to_owned()
+            } else {
+                format!("{count} rules")
+            };
+            let line =
+                format!("not examined: {reason} -> {rules} could not be decided; to get it: {how}");
             writeln!(self.to, "{}", escape(&line))?;
         }
         let most = if self.look.all { usize::MAX } else { 10 };
         for item in report.not_examined.iter().take(most) {
             let entry = item.entry.as_deref().unwrap_or("the bundle itself");
-            writeln!(self.to, "{}", escape(&format!("not examined: {entry}: {} ({})", item.detail, item.kind)))?;
+            writeln!(
+                self.to,
+                "{}",
+                escape(&format!(
+                    "not examined: {entry}: {} ({})",
+                    item.detail, item.kind
+                ))
+            )?;
         }
         let more = report.not_examined.len().saturating_sub(most);
         if more > 0 {
@@ -191,19 +257,29 @@ impl Page<'_> {
 
     fn counts(&mut self, report: &Report) -> io::Result<()> {
         let counts = &report.counts;
-        let found: Vec<String> =
-            Severity::ALL.iter().rev().map(|s| format!("{} {}", counts.of(*s), s.name())).collect();
+        let found: Vec<String> = Severity::ALL
+            .iter()
+            .rev()
+            .map(|s| format!("{} {}", counts.of(*s), s.name()))
+            .collect();
         let mut rules = format!("{} rules", thousands(counts.rules as u64));
         if counts.rules_undecided > 0 {
             rules = format!("{rules}, {} undecided", counts.rules_undecided);
         }
         if counts.rules_not_applicable > 0 {
-            rules = format!("{rules}, {} for other versions", counts.rules_not_applicable);
+            rules = format!(
+                "{rules}, {} for other versions",
+                counts.rules_not_applicable
+            );
         }
         if counts.suppressed > 0 {
             rules = format!("{rules}, {} findings suppressed", counts.suppressed);
         }
-        let entries = format!("{} entries, {}", thousands(counts.entries as u64), bytes(counts.bytes));
+        let entries = format!(
+            "{} entries, {}",
+            thousands(counts.entries as u64),
+            bytes(counts.bytes)
+        );
         writeln!(self.to, "\n{} · {rules} · {entries}", found.join(", "))
     }
 }
@@ -220,8 +296,14 @@ fn style_of(severity: Severity) -> Style {
 }
 
 fn place_of(place: &Evidence) -> String {
-    let line = place.line.map(|line| format!(":{line}")).unwrap_or_default();
-    let time = place.time.map(|time| format!("   {}", time.strftime("%H:%M:%S"))).unwrap_or_default();
+    let line = place
+        .line
+        .map(|line| format!(":{line}"))
+        .unwrap_or_default();
+    let time = place
+        .time
+        .map(|time| format!("   {}", time.strftime("%H:%M:%S")))
+        .unwrap_or_default();
     let entry = place.entry.trim_start_matches("cluster-resources/");
     format!("{entry}{line}{time}")
 }
@@ -229,17 +311,28 @@ fn place_of(place: &Evidence) -> String {
 fn subjects(finding: &Finding, all: bool) -> String {
     let most = if all { usize::MAX } else { MAX_SUBJECTS };
     let named = |kind: &str| -> Vec<String> {
-        finding.subjects.iter().filter(|s| s.kind == kind).map(full).collect()
+        finding
+            .subjects
+            .iter()
+            .filter(|s| s.kind == kind)
+            .map(full)
+            .collect()
     };
     let mut kinds: Vec<&str> = finding.subjects.iter().map(|s| s.kind.as_str()).collect();
     kinds.dedup();
-    let parts = kinds.iter().map(|kind| list(&kind.to_lowercase(), &named(kind), most));
+    let parts = kinds
+        .iter()
+        .map(|kind| list(&kind.to_lowercase(), &named(kind), most));
     parts.collect::<Vec<_>>().join("; ")
 }
 
 fn when(finding: &Finding) -> Option<String> {
     let (first, last) = (finding.first?, finding.last?);
-    let times = if finding.occurrences == 1 { "once".to_owned() } else { format!("{} times", thousands(finding.occurrences)) };
+    let times = if finding.occurrences == 1 {
+        "once".to_owned()
+    } else {
+        format!("{} times", thousands(finding.occurrences))
+    };
     if first == last {
         return Some(format!("{}, {times}", shown(first)));
     }

@@ -16,7 +16,10 @@ pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
             columns += 1;
         }
         while length > width {
-            let cut = word.char_indices().nth(width).map_or(word.len(), |(at, _)| at);
+            let cut = word
+                .char_indices()
+                .nth(width)
+                .map_or(word.len(), |(at, _)| at);
             let (head, tail) = word.split_at_checked(cut).unwrap_or((word, ""));
             lines.push(format!("{line}{head}"));
             line.clear();
@@ -61,10 +64,23 @@ pub(super) fn list(word: &str, names: &[String], most: usize) -> String {
     match names {
         [one] => format!("{word} {one}"),
         _ => {
-            let shown = names.iter().take(most).cloned().collect::<Vec<_>>().join(", ");
+            let shown = names
+                .iter()
+                .take(most)
+                .cloned()
+                .collect::<Vec<_>>()
+                .join(", ");
             let more = names.len().saturating_sub(most);
-            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-            let plural = if word.ends_with('y') { format!("{}ies", word.trim_end_matches('y')) } else { format!("{word}s") };
+            let more = if more > 0 {
+                format!(" and {more} more")
+            } else {
+                String::new()
+            };
+            let plural = if word.ends_with('y') {
+                format!("{}ies", word.trim_end_matches('y'))
+            } else {
+                format!("{word}s")
+            };
             format!("{} {plural}: {shown}{more}", names.len())
         }
     }

@@ -57,24 +57,36 @@ pub(crate) fn id_of(text: &RuleText) -> String {
 
 fn test_one(text: &RuleText, texts: &[RuleText], faulty: &mut Faulty<'_>) -> usize {
     let Some(yaml) = &text.cases else {
-        faulty.add(super::spanned::Spot::default(), "missing; a rule needs a case that fires and one that is silent");
+        faulty.add(
+            super::spanned::Spot::default(),
+            "missing; a rule needs a case that fires and one that is silent",
+        );
         return 0;
     };
     let file: CasesFile = match serde_saphyr::from_str(yaml) {
         Ok(file) => file,
         Err(error) => {
-            faulty.faults.push(yaml_fault(&text.path.replace(".yaml", ".cases.yaml"), &error));
+            faulty.faults.push(yaml_fault(
+                &text.path.replace(".yaml", ".cases.yaml"),
+                &error,
+            ));
             return 0;
         }
     };
     for (expect, word) in [(Expect::Fires, "fires"), (Expect::Silent, "is silent")] {
         if !file.cases.iter().any(|case| case.expect == expect) {
-            faulty.add(super::spanned::Spot::default(), format!("no case that {word}"));
+            faulty.add(
+                super::spanned::Spot::default(),
+                format!("no case that {word}"),
+            );
         }
     }
     let id = id_of(text);
     let Ok(rules) = Rules::compile(&with_awaited(text, texts)) else {
-        faulty.add(super::spanned::Spot::default(), "the rule has faults of its own");
+        faulty.add(
+            super::spanned::Spot::default(),
+            "the rule has faults of its own",
+        );
         return 0;
     };
     for case in &file.cases {
@@ -90,7 +102,9 @@ fn with_awaited(text: &RuleText, texts: &[RuleText]) -> Vec<RuleText> {
     let mut at = 0;
     while let Some(next) = chosen.get(at) {
         at += 1;
-        let Ok(file) = super::set::parse(next) else { continue };
+        let Ok(file) = super::set::parse(next) else {
+            continue;
+        };
         for matcher in file.matchers.values() {
             if let super::file::MatcherFile::Finding(other) = &matcher.value
                 && seen.insert(other.value.clone())
@@ -103,7 +117,12 @@ fn with_awaited(text: &RuleText, texts: &[RuleText]) -> Vec<RuleText> {
 }
 
 fn run(case: &CaseFile, id: &str, rules: &Rules, faulty: &mut Faulty<'_>) {
-    let place = case.at.as_ref().or(case.message.as_ref()).map(|at| at.place).unwrap_or_default();
+    let place = case
+        .at
+        .as_ref()
+        .or(case.message.as_ref())
+        .map(|at| at.place)
+        .unwrap_or_default();
     let at = match &case.at {
         Some(At { value, place }) => {
             let wrong = || format!("`{value}` is no time; write one as `{DEFAULT_AT}`");
@@ -117,36 +136,76 @@ fn run(case: &CaseFile, id: &str, rules: &Rules, faulty: &mut Faulty<'_>) {
     for path in bad {
         faulty.add(place, format!("case \"{name}\": `{path}` is no entry path"));
     }
-    let conclusions = conclusions(case, at, rules, gather_entries(entries, &rules.scanner, &rules.demand));
-    let found: Vec<&Finding> = conclusions.findings.iter().filter(|f| f.rule == id).collect();
-    let is_open = conclusions.could_not_check.iter().find(|row| row.rule == id);
+    let conclusions = conclusions(
+        case,
+        at,
+        rules,
+        gather_entries(entries, &rules.scanner, &rules.demand),
+    );
+    let found: Vec<&Finding> = conclusions
+        .findings
+        .iter()
+        .filter(|f| f.rule == id)
+        .collect();
+    let is_open = conclusions
+        .could_not_check
+        .iter()
+        .find(|row| row.rule == id);
     match case.expect {
         Expect::Fires => check_fired(case, &found, is_open.map(|row| row.reason.as_str()), faulty),
         Expect::Silent => {
             if let Some(finding) = found.first() {
-                faulty.add(place, format!("case \"{name}\" should be silent, but says: {}", finding.message));
+                faulty.add(
+                    place,
+                    format!(
+                        "case \"{name}\" should be silent, but says: {}",
+                        finding.message
+                    ),
+                );
             }
         }
         Expect::CouldNotCheck if is_open.is_none() => {
-            let instead = if found.is_empty() { "it is clear" } else { "it fires" };
-            faulty.add(place, format!("case \"{name}\" should not be decided, but {instead}"));
+            let instead = if found.is_empty() {
+                "it is clear"
+            } else {
+                "it fires"
+            };
+            faulty.add(
+                place,
+                format!("case \"{name}\" should not be decided, but {instead}"),
+            );
         }
         Expect::CouldNotCheck => {}
     }
 }
 
 fn check_fired(case: &CaseFile, found: &[&Finding], open: Option<&str>, faulty: &mut Faulty<'_>) {
-    let place = case.message.as_ref().or(case.at.as_ref()).map(|at| at.place).unwrap_or_default();
+    let place = case
+        .message
+        .as_ref()
+        .or(case.at.as_ref())
+        .map(|at| at.place)
+        .unwrap_or_default();
     if found.is_empty() {
-        let why = open.map(|reason| format!("; it could not be checked: {reason}")).unwrap_or_default();
-        faulty.add(place, format!("case \"{}\" should fire, and does not{why}", case.name));
+        let why = open
+            .map(|reason| format!("; it could not be checked: {reason}"))
+            .unwrap_or_default();
+        faulty.add(
+            place,
+            format!("case \"{}\" should fire, and does not{why}", case.name),
+        );
     }
     let Some(message) = &case.message else { return };
-    let Some(regex) = faulty.check(message.place, Regex::new(&message.value)) else { return };
+    let Some(regex) = faulty.check(message.place, Regex::new(&message.value)) else {
+        return;
+    };
     if let Some(first) = found.first()
         && !found.iter().any(|finding| regex.is_match(&finding.message))
     {
-        faulty.add(message.place, format!("case \"{}\": the message is: {}", case.name, first.message));
+        faulty.add(
+            message.place,
+            format!("case \"{}\": the message is: {}", case.name, first.message),
+        );
     }
 }
 
@@ -160,7 +219,11 @@ fn entries(files: &BTreeMap<String, String>) -> (Entries, Vec<String>) {
         match EntryPath::parse(path.clone()) {
             Ok(path) => {
                 let kind = EntryKind::of(&path);
-                let info = EntryInfo { path, kind, bytes: Some(text.len() as u64) };
+                let info = EntryInfo {
+                    path,
+                    kind,
+                    bytes: Some(text.len() as u64),
+                };
                 entries.push((Arc::new(info), text.clone().into_bytes()));
             }
             Err(_) => bad.push(path.clone()),
@@ -169,10 +232,22 @@ fn entries(files: &BTreeMap<String, String>) -> (Entries, Vec<String>) {
     (entries, bad)
 }
 
-fn conclusions(case: &CaseFile, at: Timestamp, rules: &Rules, mut gathered: Gathered) -> Conclusions {
+fn conclusions(
+    case: &CaseFile,
+    at: Timestamp,
+    rules: &Rules,
+    mut gathered: Gathered,
+) -> Conclusions {
     let pieces = std::mem::take(&mut gathered.pieces);
     let manifest: Option<&Manifest> = gathered.manifest.as_ref();
-    let mut facts = facts::derive(pieces, Context { at, manifest, demand: &rules.demand });
+    let mut facts = facts::derive(
+        pieces,
+        Context {
+            at,
+            manifest,
+            demand: &rules.demand,
+        },
+    );
     add_rows(&mut facts, &case.facts);
     // Rows that stand for a source cover it.
     let mut names: BTreeSet<String> = gathered.entries.keys().cloned().collect();
@@ -198,7 +273,9 @@ const STANDING_FOR: [&str; 8] = [
 
 fn add_rows(facts: &mut Facts, tables: &BTreeMap<String, Vec<Value>>) {
     for (name, rows) in tables {
-        let Some(table) = super::compile::table_name(name) else { continue };
+        let Some(table) = super::compile::table_name(name) else {
+            continue;
+        };
         let made = rows.iter().map(|fields| Fact {
             subjects: vec![subject(name, fields)],
             evidence: vec![Evidence::of_entry("case", fields.to_string())],
@@ -210,7 +287,12 @@ fn add_rows(facts: &mut Facts, tables: &BTreeMap<String, Vec<Value>>) {
 
 /// What a row of a case is about, told by the fields that rows usually have.
 fn subject(table: &str, fields: &Value) -> Subject {
-    let text = |pointer: &str| fields.pointer(pointer).and_then(Value::as_str).filter(|t| !t.is_empty());
+    let text = |pointer: &str| {
+        fields
+            .pointer(pointer)
+            .and_then(Value::as_str)
+            .filter(|t| !t.is_empty())
+    };
     let namespace = text("/namespace").or_else(|| text("/object/metadata/namespace"));
     let own = |kind: &str, name: &str| Subject {
         kind: kind.to_owned(),
@@ -220,7 +302,10 @@ fn subject(table: &str, fields: &Value) -> Subject {
     if let (Some(kind), Some(name)) = (text("/object/kind"), text("/object/name")) {
         return own(kind, name);
     }
-    if let (Some(kind), Some(name)) = (text("/kind"), text("/object/metadata/name").or_else(|| text("/name"))) {
+    if let (Some(kind), Some(name)) = (
+        text("/kind"),
+        text("/object/metadata/name").or_else(|| text("/name")),
+    ) {
         return own(kind, name);
     }
     if let Some(pod) = text("/pod") {
@@ -235,7 +320,10 @@ fn subject(table: &str, fields: &Value) -> Subject {
         "certificates" => "Certificate",
         _ => "Cluster",
     };
-    own(kind, text("/name").or_else(|| text("/service")).unwrap_or("case"))
+    own(
+        kind,
+        text("/name").or_else(|| text("/service")).unwrap_or("case"),
+    )
 }
 
 #[cfg(test)]

@@ -13,7 +13,15 @@ use crate::scan::LogMatcher;
 
 /// Names that mean the subjects of a finding.
 const SUBJECT_NAMES: [&str; 9] = [
-    "subject", "subjects", "pod", "pods", "namespace", "workload", "node", "service", "at",
+    "subject",
+    "subjects",
+    "pod",
+    "pods",
+    "namespace",
+    "workload",
+    "node",
+    "service",
+    "at",
 ];
 
 /// Names behind a matcher's name that every matcher has.
@@ -21,11 +29,18 @@ const MATCHER_FIELDS: [&str; 3] = ["count", "first", "last"];
 
 /// The name of a fact table as facts spell it.
 pub(super) fn table_name(name: &str) -> Option<&'static str> {
-    super::compile_matcher::TABLES.iter().find(|known| **known == name).copied()
+    super::compile_matcher::TABLES
+        .iter()
+        .find(|known| **known == name)
+        .copied()
 }
 
 /// Compiles one file. Log matchers are added to `logs`.
-pub(super) fn rule(file: RuleFile, faulty: &mut Faulty<'_>, logs: &mut Vec<LogMatcher>) -> Option<Rule> {
+pub(super) fn rule(
+    file: RuleFile,
+    faulty: &mut Faulty<'_>,
+    logs: &mut Vec<LogMatcher>,
+) -> Option<Rule> {
     check_words(&file, faulty);
     let names: Vec<String> = file.matchers.keys().cloned().collect();
     let mut captures: Vec<String> = Vec::new();
@@ -34,8 +49,18 @@ pub(super) fn rule(file: RuleFile, faulty: &mut Faulty<'_>, logs: &mut Vec<LogMa
         let compiled = matcher(at, file.by, faulty, logs);
         if let Some(compiled) = compiled {
             captures.extend(compiled.captures);
-            let NamedMatcher { matcher, min_count, ongoing, .. } = compiled.matcher;
-            matchers.push(NamedMatcher { name: name.clone(), matcher, min_count, ongoing });
+            let NamedMatcher {
+                matcher,
+                min_count,
+                ongoing,
+                ..
+            } = compiled.matcher;
+            matchers.push(NamedMatcher {
+                name: name.clone(),
+                matcher,
+                min_count,
+                ongoing,
+            });
         }
     }
     if names.is_empty() {
@@ -43,14 +68,27 @@ pub(super) fn rule(file: RuleFile, faulty: &mut Faulty<'_>, logs: &mut Vec<LogMa
     }
     let condition = condition(file.condition.as_ref(), &names, &matchers, faulty);
     mark_counted(&condition, &matchers, logs);
-    let texts = Texts { names: &names, captures: &captures };
+    let texts = Texts {
+        names: &names,
+        captures: &captures,
+    };
     let message = texts.template(&file.message, faulty);
     let meaning = texts.template(&file.meaning, faulty);
-    let fix = file.fix.iter().map(|step| texts.template(step, faulty)).collect();
+    let fix = file
+        .fix
+        .iter()
+        .map(|step| texts.template(step, faulty))
+        .collect();
     let mut range = |at: &Option<At<String>>| {
-        at.as_ref().and_then(|at| faulty.check(at.place, Range::parse(&at.value)))
+        at.as_ref()
+            .and_then(|at| faulty.check(at.place, Range::parse(&at.value)))
     };
-    let ranges = [&file.applies.proxy, &file.applies.control_plane, &file.applies.kubernetes].map(&mut range);
+    let ranges = [
+        &file.applies.proxy,
+        &file.applies.control_plane,
+        &file.applies.kubernetes,
+    ]
+    .map(&mut range);
     let [proxy, control_plane, kubernetes] = ranges;
     faulty.faults.is_empty().then(|| Rule {
         id: file.id.value,
@@ -69,7 +107,11 @@ pub(super) fn rule(file: RuleFile, faulty: &mut Faulty<'_>, logs: &mut Vec<LogMa
         meaning,
         fix,
         links: file.links.into_iter().map(|link| link.value).collect(),
-        explains: file.explains.into_iter().map(|e| (e.rule.value, e.place)).collect(),
+        explains: file
+            .explains
+            .into_iter()
+            .map(|e| (e.rule.value, e.place))
+            .collect(),
         references: file.references,
     })
 }
@@ -79,7 +121,9 @@ fn mark_counted(condition: &super::Condition, matchers: &[NamedMatcher], logs: &
     use super::Condition;
     let timed = match condition {
         Condition::All(parts) | Condition::Any(parts) => {
-            return parts.iter().for_each(|part| mark_counted(part, matchers, logs));
+            return parts
+                .iter()
+                .for_each(|part| mark_counted(part, matchers, logs));
         }
         Condition::Not(part) => return mark_counted(part, matchers, logs),
         Condition::Matcher(_) => return,
@@ -99,7 +143,10 @@ fn check_words(file: &RuleFile, faulty: &mut Faulty<'_>) {
     let is_id = |id: &str| {
         !id.is_empty()
             && id.split('-').all(|word| {
-                !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+                !word.is_empty()
+                    && word
+                        .bytes()
+                        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
             })
     };
     for at in [&file.id, &file.topic] {
@@ -108,14 +155,21 @@ fn check_words(file: &RuleFile, faulty: &mut Faulty<'_>) {
             faulty.add(at.place, detail);
         }
     }
-    for (name, at) in [("title", &file.title), ("message", &file.message), ("meaning", &file.meaning)] {
+    for (name, at) in [
+        ("title", &file.title),
+        ("message", &file.message),
+        ("meaning", &file.meaning),
+    ] {
         if at.value.trim().is_empty() {
             faulty.add(at.place, format!("`{name}` is empty"));
         }
     }
     for (name, at) in &file.matchers {
         if !is_id(&name.replace('_', "-")) {
-            faulty.add(at.place, format!("`{name}` is not lower-case words joined by hyphens"));
+            faulty.add(
+                at.place,
+                format!("`{name}` is not lower-case words joined by hyphens"),
+            );
         }
     }
     for link in &file.links {
@@ -128,10 +182,17 @@ fn check_words(file: &RuleFile, faulty: &mut Faulty<'_>) {
     for at in file.matchers.values().filter(|m| finds(m)) {
         faulty.add(at.place, "a rule cannot wait for its own findings");
     }
-    for explained in file.explains.iter().filter(|e| e.rule.value == file.id.value) {
+    for explained in file
+        .explains
+        .iter()
+        .filter(|e| e.rule.value == file.id.value)
+    {
         faulty.add(explained.rule.place, "a rule cannot explain itself");
     }
-    if file.by == By::Identity && file.fix.is_empty() && file.severity > crate::finding::Severity::Info {
+    if file.by == By::Identity
+        && file.fix.is_empty()
+        && file.severity > crate::finding::Severity::Info
+    {
         faulty.add(file.id.place, "`fix` is empty");
     }
 }
@@ -162,7 +223,9 @@ impl Texts<'_> {
                 "`{{{name}}}`: no matcher `{matcher}`; there are {}",
                 listed(self.names)
             )),
-            None if SUBJECT_NAMES.contains(&name) || self.captures.iter().any(|c| c == name) => Ok(()),
+            None if SUBJECT_NAMES.contains(&name) || self.captures.iter().any(|c| c == name) => {
+                Ok(())
+            }
             None if self.names.iter().any(|n| n == name) => Err(format!(
                 "`{{{name}}}` is a matcher; write what you want of it, as `{{{name}.{}}}`",
                 MATCHER_FIELDS.join(&format!("}}`, `{{{name}."))
@@ -170,7 +233,10 @@ impl Texts<'_> {
             None => {
                 let mut known: Vec<&str> = self.captures.iter().map(String::as_str).collect();
                 known.extend(SUBJECT_NAMES);
-                Err(format!("`{{{name}}}` is neither a capture nor a subject; there are {}", listed(&known)))
+                Err(format!(
+                    "`{{{name}}}` is neither a capture nor a subject; there are {}",
+                    listed(&known)
+                ))
             }
         }
     }

@@ -21,15 +21,27 @@ pub(super) fn condition(
     let condition = Compiler { names, faulty }.compile(file);
     let (mut positive, mut negative) = (Vec::new(), Vec::new());
     condition.matchers(&mut positive, &mut negative);
-    let unused = names.iter().enumerate().filter(|(n, _)| !positive.contains(n) && !negative.contains(n));
+    let unused = names
+        .iter()
+        .enumerate()
+        .filter(|(n, _)| !positive.contains(n) && !negative.contains(n));
     for (_, name) in unused {
-        faulty.add(file.place, format!("the matcher `{name}` is not used; add it or take it out"));
+        faulty.add(
+            file.place,
+            format!("the matcher `{name}` is not used; add it or take it out"),
+        );
     }
     if positive.is_empty() && !names.is_empty() {
-        let detail = "nothing gives evidence: a condition of `not` alone; add a matcher, or use `absent`";
+        let detail =
+            "nothing gives evidence: a condition of `not` alone; add a matcher, or use `absent`";
         faulty.add(file.place, detail);
     }
-    let is_timed = |n: &usize| matches!(matchers.get(*n).map(|m| &m.matcher), Some(Matcher::NoLine { .. } | Matcher::NoRow { .. }));
+    let is_timed = |n: &usize| {
+        matches!(
+            matchers.get(*n).map(|m| &m.matcher),
+            Some(Matcher::NoLine { .. } | Matcher::NoRow { .. })
+        )
+    };
     if let Condition::Count { of, .. } = &condition
         && is_timed(of)
     {
@@ -60,7 +72,8 @@ impl Compiler<'_, '_> {
                     (Some(then), None) => (then, false),
                     (None, Some(then)) => (then, true),
                     _ => {
-                        self.faulty.add(at.place, "a `sequence` has either `then` or `not-then`");
+                        self.faulty
+                            .add(at.place, "a `sequence` has either `then` or `not-then`");
                         (&sequence.first, false)
                     }
                 };
@@ -76,7 +89,8 @@ impl Compiler<'_, '_> {
 
     fn parts(&mut self, parts: &[At<ConditionFile>], place: Spot) -> Vec<Condition> {
         if parts.is_empty() {
-            self.faulty.add(place, "an empty list; name at least one matcher");
+            self.faulty
+                .add(place, "an empty list; name at least one matcher");
         }
         parts.iter().map(|part| self.compile(part)).collect()
     }
@@ -84,7 +98,10 @@ impl Compiler<'_, '_> {
     fn number(&mut self, name: &str, place: Spot) -> usize {
         let found = self.names.iter().position(|n| n == name);
         found.unwrap_or_else(|| {
-            self.faulty.add(place, format!("no matcher `{name}`; there are {}", listed(self.names)));
+            self.faulty.add(
+                place,
+                format!("no matcher `{name}`; there are {}", listed(self.names)),
+            );
             0
         })
     }
@@ -93,7 +110,16 @@ impl Compiler<'_, '_> {
 /// Reads a duration such as `2m` or `1h30m`.
 pub(super) fn duration(at: Option<&At<String>>, faulty: &mut Faulty<'_>) -> Option<SignedDuration> {
     let at = at?;
-    let parsed = at.value.parse::<SignedDuration>().ok().filter(SignedDuration::is_positive);
-    let wrong = || format!("`{}` is no duration; write one as `2m`, `90s` or `1h30m`", at.value);
+    let parsed = at
+        .value
+        .parse::<SignedDuration>()
+        .ok()
+        .filter(SignedDuration::is_positive);
+    let wrong = || {
+        format!(
+            "`{}` is no duration; write one as `2m`, `90s` or `1h30m`",
+            at.value
+        )
+    };
     faulty.check(at.place, parsed.ok_or_else(wrong))
 }

@@ -21,8 +21,15 @@ use crate::scan::record::Level;
 
 /// Every table that rules may ask.
 pub(crate) static TABLES: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
-    let context = Context { at: Timestamp::UNIX_EPOCH, manifest: None, demand: &Demand::default() };
-    facts::derive(Vec::new(), context).tables.into_keys().collect()
+    let context = Context {
+        at: Timestamp::UNIX_EPOCH,
+        manifest: None,
+        demand: &Demand::default(),
+    };
+    facts::derive(Vec::new(), context)
+        .tables
+        .into_keys()
+        .collect()
 });
 
 /// A matcher and the captures that it gives.
@@ -32,8 +39,16 @@ pub(super) struct Compiled {
 }
 
 fn plain(matcher: Matcher) -> Compiled {
-    let matcher = NamedMatcher { name: String::new(), matcher, min_count: 1, ongoing: None };
-    Compiled { matcher, captures: Vec::new() }
+    let matcher = NamedMatcher {
+        name: String::new(),
+        matcher,
+        min_count: 1,
+        ongoing: None,
+    };
+    Compiled {
+        matcher,
+        captures: Vec::new(),
+    }
 }
 
 /// Compiles one matcher.
@@ -49,12 +64,18 @@ pub(super) fn matcher(
         MatcherFile::Event(file) => event(file, faulty),
         MatcherFile::Object(file) => Some(object(file, faulty)),
         MatcherFile::Metric(file) => Some(metric(file, faulty)),
-        MatcherFile::Iptables(file) => {
-            Some(plain(Matcher::Table(table("iptables_probes", Some(&file.predicate), &[], faulty))))
-        }
-        MatcherFile::Certificate(file) => {
-            Some(plain(Matcher::Table(table("certificates", Some(&file.predicate), &[], faulty))))
-        }
+        MatcherFile::Iptables(file) => Some(plain(Matcher::Table(table(
+            "iptables",
+            Some(&file.predicate),
+            &[],
+            faulty,
+        )))),
+        MatcherFile::Certificate(file) => Some(plain(Matcher::Table(table(
+            "certificates",
+            Some(&file.predicate),
+            &[],
+            faulty,
+        )))),
         MatcherFile::Absent(file) => absent(file, at.place, faulty, logs),
         MatcherFile::Finding(id) => Some(plain(Matcher::Finding(id.value.clone()))),
     }
@@ -68,8 +89,9 @@ fn log(
     logs: &mut Vec<LogMatcher>,
 ) -> Option<Compiled> {
     let sources = file.pattern.iter().chain(&file.patterns);
-    let patterns: Vec<Pattern> =
-        sources.filter_map(|at| faulty.check(at.place, Pattern::new(&at.value))).collect();
+    let patterns: Vec<Pattern> = sources
+        .filter_map(|at| faulty.check(at.place, Pattern::new(&at.value)))
+        .collect();
     if file.pattern.is_none() && file.patterns.is_empty() {
         faulty.add(place, "a `log` matcher needs `pattern` or `patterns`");
     }
@@ -78,9 +100,14 @@ fn log(
         let wrong = || format!("no level `{}`; there are {known}", at.value);
         faulty.check(at.place, Level::parse(&at.value).ok_or_else(wrong))
     });
-    let exclude =
-        file.exclude.as_ref().and_then(|at| faulty.check(at.place, pattern::compile(&at.value)));
-    let captures: Vec<String> = patterns.iter().flat_map(|p| p.names().iter().cloned()).collect();
+    let exclude = file
+        .exclude
+        .as_ref()
+        .and_then(|at| faulty.check(at.place, pattern::compile(&at.value)));
+    let captures: Vec<String> = patterns
+        .iter()
+        .flat_map(|p| p.names().iter().cloned())
+        .collect();
     let key = key_of(by).filter(|key| captures.iter().any(|c| c == key));
     logs.push(LogMatcher {
         containers: file.containers.clone(),
@@ -124,19 +151,29 @@ fn table(
     known.extend(variables);
     let predicate =
         predicate.and_then(|at| faulty.check(at.place, Predicate::new(&at.value, &known)));
-    TableMatcher { table: name.to_owned(), tests: Vec::new(), text: None, predicate, variables }
+    TableMatcher {
+        table: name.to_owned(),
+        tests: Vec::new(),
+        text: None,
+        predicate,
+        variables,
+    }
 }
 
 fn known_table(at: &At<String>, faulty: &mut Faulty<'_>) {
     if !TABLES.contains(&at.value.as_str()) {
-        faulty.add(at.place, format!("no table `{}`; there are {}", at.value, listed(&TABLES)));
+        faulty.add(
+            at.place,
+            format!("no table `{}`; there are {}", at.value, listed(&TABLES)),
+        );
     }
 }
 
 fn fact(file: &FactFile, faulty: &mut Faulty<'_>) -> Option<Compiled> {
     known_table(&file.table, faulty);
     if matches!(file.table.value.as_str(), "objects" | "metrics") {
-        let detail = "ask for this table with an `object` or `metric` matcher, which say what to hold ready";
+        let detail =
+            "ask for this table with an `object` or `metric` matcher, which say what to hold ready";
         faulty.add(file.table.place, detail);
         return None;
     }
@@ -148,7 +185,10 @@ fn fact(file: &FactFile, faulty: &mut Faulty<'_>) -> Option<Compiled> {
 
 fn is_one_of(pointer: &str, values: impl IntoIterator<Item = impl Into<Value>>) -> Option<Test> {
     let any_of: Vec<Value> = values.into_iter().map(Into::into).collect();
-    (!any_of.is_empty()).then(|| Test { pointer: pointer.to_owned(), any_of })
+    (!any_of.is_empty()).then(|| Test {
+        pointer: pointer.to_owned(),
+        any_of,
+    })
 }
 
 fn event(file: &EventFile, faulty: &mut Faulty<'_>) -> Option<Compiled> {
@@ -176,14 +216,18 @@ fn event(file: &EventFile, faulty: &mut Faulty<'_>) -> Option<Compiled> {
 
 fn object(file: &ObjectFile, faulty: &mut Faulty<'_>) -> Compiled {
     let mut table = table("objects", file.predicate.as_ref(), &["object"], faulty);
-    table.tests.extend(is_one_of("/kind", [file.kind.value.clone()]));
+    table
+        .tests
+        .extend(is_one_of("/kind", [file.kind.value.clone()]));
     plain(Matcher::Table(table))
 }
 
 fn metric(file: &MetricFile, faulty: &mut Faulty<'_>) -> Compiled {
     const VARIABLES: &[&str] = &["value", "previous", "delta", "rate", "labels"];
     let mut table = table("metrics", file.predicate.as_ref(), VARIABLES, faulty);
-    table.tests.extend(is_one_of("/family", [file.family.value.clone()]));
+    table
+        .tests
+        .extend(is_one_of("/family", [file.family.value.clone()]));
     let source = file.source.map(|source| match source {
         MetricSource::Proxy => "proxy",
         MetricSource::ControlPlane => "control-plane",
@@ -191,7 +235,10 @@ fn metric(file: &MetricFile, faulty: &mut Faulty<'_>) -> Compiled {
     table.tests.extend(is_one_of("/source", source));
     for (label, value) in &file.labels {
         let label = label.replace('~', "~0").replace('/', "~1");
-        let test = Test { pointer: format!("/labels/{label}"), any_of: vec![json!(value)] };
+        let test = Test {
+            pointer: format!("/labels/{label}"),
+            any_of: vec![json!(value)],
+        };
         table.tests.push(test);
     }
     plain(Matcher::Table(table))
@@ -207,13 +254,22 @@ fn absent(
         (Some(at), None) if file.source == SourceKind::PodLogs && file.predicate.is_none() => {
             let pattern = faulty.check(at.place, Pattern::new(&at.value))?;
             let containers = file.container.iter().cloned().collect();
-            logs.push(LogMatcher { containers, patterns: vec![pattern], ..LogMatcher::default() });
-            Some(plain(Matcher::NoLine { log: logs.len() - 1 }))
+            logs.push(LogMatcher {
+                containers,
+                patterns: vec![pattern],
+                ..LogMatcher::default()
+            });
+            Some(plain(Matcher::NoLine {
+                log: logs.len() - 1,
+            }))
         }
         (None, Some(at)) if file.container.is_none() => {
             known_table(at, faulty);
             let table = table(&at.value, file.predicate.as_ref(), &[], faulty);
-            Some(plain(Matcher::NoRow { table, source: file.source }))
+            Some(plain(Matcher::NoRow {
+                table,
+                source: file.source,
+            }))
         }
         _ => {
             let detail = "`absent` has either `source: pod-logs` with `pattern` (and `container`), or a \

@@ -49,15 +49,26 @@ pub(super) struct Faulty<'a> {
 
 impl<'a> Faulty<'a> {
     pub(super) fn new(file: &'a str) -> Self {
-        Self { file, faults: Vec::new() }
+        Self {
+            file,
+            faults: Vec::new(),
+        }
     }
 
     pub(super) fn add(&mut self, place: Spot, detail: impl Into<String>) {
-        self.faults.push(Fault { file: self.file.to_owned(), place, detail: detail.into() });
+        self.faults.push(Fault {
+            file: self.file.to_owned(),
+            place,
+            detail: detail.into(),
+        });
     }
 
     /// Takes note of an error; gives the value otherwise.
-    pub(super) fn check<T, E: fmt::Display>(&mut self, place: Spot, result: Result<T, E>) -> Option<T> {
+    pub(super) fn check<T, E: fmt::Display>(
+        &mut self,
+        place: Spot,
+        result: Result<T, E>,
+    ) -> Option<T> {
         match result {
             Ok(value) => Some(value),
             Err(error) => {

@@ -36,7 +36,10 @@ pub(crate) fn lint(rules: &Rules, texts: &[RuleText]) -> Vec<String> {
     for text in texts {
         if text.cases.is_none() {
             let id = parse(text).map(|file| file.id.value).unwrap_or_default();
-            remarks.push(format!("{id}: no cases; add `{}`", text.path.replace(".yaml", ".cases.yaml")));
+            remarks.push(format!(
+                "{id}: no cases; add `{}`",
+                text.path.replace(".yaml", ".cases.yaml")
+            ));
         }
     }
     remarks.sort();
@@ -45,12 +48,18 @@ pub(crate) fn lint(rules: &Rules, texts: &[RuleText]) -> Vec<String> {
 
 /// Patterns whose literals are so ordinary that many lines would have to be looked at.
 fn patterns(rule: &Rule, rules: &Rules) -> Vec<String> {
-    let logs = rule.matchers.iter().filter_map(|named| match &named.matcher {
-        Matcher::Log(log) | Matcher::NoLine { log } => rules.scanner.matchers().get(*log),
-        _ => None,
-    });
+    let logs = rule
+        .matchers
+        .iter()
+        .filter_map(|named| match &named.matcher {
+            Matcher::Log(log) | Matcher::NoLine { log } => rules.scanner.matchers().get(*log),
+            _ => None,
+        });
     let patterns = logs.flat_map(|log: &LogMatcher| &log.patterns);
-    patterns.filter(|p| p.required().cost() > MAX_HITS).map(remark_on).collect()
+    patterns
+        .filter(|p| p.required().cost() > MAX_HITS)
+        .map(remark_on)
+        .collect()
 }
 
 fn remark_on(pattern: &Pattern) -> String {

@@ -76,7 +76,10 @@ pub(crate) enum Matcher {
     /// Logs of a container without such a line: the number of a log matcher.
     NoLine { log: usize },
     /// No such row although the source was covered.
-    NoRow { table: TableMatcher, source: SourceKind },
+    NoRow {
+        table: TableMatcher,
+        source: SourceKind,
+    },
     /// Findings of the rule with this id.
     Finding(String),
 }
@@ -108,8 +111,17 @@ pub(crate) enum Condition {
     All(Vec<Condition>),
     Any(Vec<Condition>),
     Not(Box<Condition>),
-    Count { of: usize, over: u64, within: Option<SignedDuration> },
-    Sequence { first: usize, then: usize, is_absent: bool, within: Option<SignedDuration> },
+    Count {
+        of: usize,
+        over: u64,
+        within: Option<SignedDuration>,
+    },
+    Sequence {
+        first: usize,
+        then: usize,
+        is_absent: bool,
+        within: Option<SignedDuration>,
+    },
 }
 
 impl Condition {
@@ -118,13 +130,24 @@ impl Condition {
         match self {
             Self::Matcher(number) => positive.push(*number),
             Self::All(parts) | Self::Any(parts) => {
-                parts.iter().for_each(|part| part.matchers(positive, negative));
+                parts
+                    .iter()
+                    .for_each(|part| part.matchers(positive, negative));
             }
             Self::Not(part) => part.matchers(negative, positive),
             Self::Count { of, .. } => positive.push(*of),
-            Self::Sequence { first, then, is_absent, .. } => {
+            Self::Sequence {
+                first,
+                then,
+                is_absent,
+                ..
+            } => {
                 positive.push(*first);
-                if *is_absent { negative.push(*then) } else { positive.push(*then) }
+                if *is_absent {
+                    negative.push(*then)
+                } else {
+                    positive.push(*then)
+                }
             }
         }
     }
@@ -141,5 +164,8 @@ pub fn load_rules(
     disabled: &[String],
 ) -> anyhow::Result<set::Rules> {
     let texts = pack::gather(folders, with_builtin)?;
-    Ok(set::Rules::compile_except(&texts, &disabled.iter().cloned().collect())?)
+    Ok(set::Rules::compile_except(
+        &texts,
+        &disabled.iter().cloned().collect(),
+    )?)
 }

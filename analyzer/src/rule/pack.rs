@@ -30,14 +30,26 @@ pub(crate) fn read(folder: &Path) -> anyhow::Result<Vec<RuleText>> {
         }
         let extension = path.extension().unwrap_or_default().to_string_lossy();
         let cases = path.with_file_name(format!("{stem}{CASES}.{extension}"));
-        let shown = path.strip_prefix(folder).unwrap_or(path).to_string_lossy().into_owned();
+        let shown = path
+            .strip_prefix(folder)
+            .unwrap_or(path)
+            .to_string_lossy()
+            .into_owned();
         texts.push(RuleText {
             path: shown,
             yaml: text(path)?,
-            cases: if files.contains(&cases) { Some(text(&cases)?) } else { None },
+            cases: if files.contains(&cases) {
+                Some(text(&cases)?)
+            } else {
+                None
+            },
         });
     }
-    anyhow::ensure!(!texts.is_empty(), "no rules (`*.yaml`) in `{}`", folder.display());
+    anyhow::ensure!(
+        !texts.is_empty(),
+        "no rules (`*.yaml`) in `{}`",
+        folder.display()
+    );
     Ok(texts)
 }
 
@@ -66,7 +78,11 @@ fn walk(folder: &Path, depth: usize, into: &mut Vec<PathBuf>) -> anyhow::Result<
 /// When a folder cannot be read.
 pub(crate) fn gather(folders: &[PathBuf], with_builtin: bool) -> anyhow::Result<Vec<RuleText>> {
     let mut by_name: BTreeMap<String, RuleText> = BTreeMap::new();
-    let builtin = if with_builtin { builtin::rules() } else { Vec::new() };
+    let builtin = if with_builtin {
+        builtin::rules()
+    } else {
+        Vec::new()
+    };
     for text in builtin {
         by_name.insert(name(&text), text);
     }
@@ -87,5 +103,7 @@ pub(crate) fn gather(folders: &[PathBuf], with_builtin: bool) -> anyhow::Result<
 
 fn name(text: &RuleText) -> String {
     let name = text.path.rsplit(['/', '\\']).next().unwrap_or_default();
-    name.trim_end_matches(".yaml").trim_end_matches(".yml").to_owned()
+    name.trim_end_matches(".yaml")
+        .trim_end_matches(".yml")
+        .to_owned()
 }

@@ -41,7 +41,10 @@ impl Rules {
     }
 
     /// As [`Self::compile`], but leaves out rules by id. Others may still refer to them.
-    pub(crate) fn compile_except(texts: &[RuleText], without: &BTreeSet<String>) -> Result<Self, Faults> {
+    pub(crate) fn compile_except(
+        texts: &[RuleText],
+        without: &BTreeSet<String>,
+    ) -> Result<Self, Faults> {
         let mut faults = Vec::new();
         let mut files = Vec::new();
         for text in texts {
@@ -68,7 +71,11 @@ impl Rules {
         }
         rules.sort_by(|a, b| a.id.cmp(&b.id));
         let demand = demand(&rules);
-        Ok(Self { rules, scanner: Scanner::new(logs), demand })
+        Ok(Self {
+            rules,
+            scanner: Scanner::new(logs),
+            demand,
+        })
     }
 
     /// Gives a rule another severity.
@@ -104,11 +111,26 @@ pub(crate) fn parse(text: &RuleText) -> Result<RuleFile, Fault> {
 
 /// A YAML error as a fault.
 pub(super) fn yaml_fault(file: &str, error: &serde_saphyr::Error) -> Fault {
-    let place = error.location().map(|l| Spot { line: l.line(), column: l.column() }).unwrap_or_default();
+    let place = error
+        .location()
+        .map(|l| Spot {
+            line: l.line(),
+            column: l.column(),
+        })
+        .unwrap_or_default();
     let detail = error.without_snippet().to_string();
     // The place stands in front already.
-    let detail = detail.split(" at line ").next().unwrap_or(&detail).trim().to_owned();
-    Fault { file: file.to_owned(), place, detail }
+    let detail = detail
+        .split(" at line ")
+        .next()
+        .unwrap_or(&detail)
+        .trim()
+        .to_owned();
+    Fault {
+        file: file.to_owned(),
+        place,
+        detail,
+    }
 }
 
 /// What rules ask facts for.
@@ -116,7 +138,9 @@ fn demand(rules: &[Rule]) -> Demand {
     let mut demand = Demand::default();
     let matchers = rules.iter().flat_map(|rule| &rule.matchers);
     for named in matchers {
-        let (Matcher::Table(table) | Matcher::NoRow { table, .. }) = &named.matcher else { continue };
+        let (Matcher::Table(table) | Matcher::NoRow { table, .. }) = &named.matcher else {
+            continue;
+        };
         let values = |pointer: &str| text_values(table, pointer);
         match table.table.as_str() {
             "objects" => demand.object_kinds.extend(values("/kind")),
@@ -130,7 +154,9 @@ fn demand(rules: &[Rule]) -> Demand {
 fn text_values(table: &TableMatcher, pointer: &str) -> Vec<String> {
     let test = table.tests.iter().find(|test| test.pointer == pointer);
     let values = test.into_iter().flat_map(|test| &test.any_of);
-    values.filter_map(|value| value.as_str().map(str::to_owned)).collect()
+    values
+        .filter_map(|value| value.as_str().map(str::to_owned))
+        .collect()
 }
 
 /// Checks that concern several files.
@@ -171,7 +197,10 @@ fn check_together(files: &[(&RuleText, RuleFile)], has_unread: bool, faults: &mu
         for (edges, word) in [(&explains, "explains"), (&waits, "waits for")] {
             if reaches(edges, &file.id.value) {
                 let mut faulty = Faulty::new(&text.path);
-                faulty.add(file.id.place, format!("`{}` {word} itself through other rules", file.id.value));
+                faulty.add(
+                    file.id.place,
+                    format!("`{}` {word} itself through other rules", file.id.value),
+                );
                 faults.append(&mut faulty.faults);
             }
         }
@@ -181,7 +210,11 @@ fn check_together(files: &[(&RuleText, RuleFile)], has_unread: bool, faults: &mu
 fn known(ids: &[&str], at: &super::spanned::At<String>, faulty: &mut Faulty<'_>) {
     if !ids.contains(&at.value.as_str()) {
         let near: Vec<&&str> = ids.iter().filter(|id| is_near(id, &at.value)).collect();
-        let hint = if near.is_empty() { String::new() } else { format!("; did you mean {}?", listed(&near)) };
+        let hint = if near.is_empty() {
+            String::new()
+        } else {
+            format!("; did you mean {}?", listed(&near))
+        };
         faulty.add(at.place, format!("no rule `{}`{hint}", at.value));
     }
 }
@@ -196,12 +229,22 @@ fn is_near(a: &str, b: &str) -> bool {
 fn check_path(text: &RuleText, file: &RuleFile, faulty: &mut Faulty<'_>) {
     let path = text.path.replace('\\', "/");
     let mut parts = path.rsplit('/');
-    let stem = parts.next().unwrap_or_default().trim_end_matches(".yaml").trim_end_matches(".yml");
+    let stem = parts
+        .next()
+        .unwrap_or_default()
+        .trim_end_matches(".yaml")
+        .trim_end_matches(".yml");
     if stem != file.id.value {
-        faulty.add(file.id.place, format!("the file is `{stem}.yaml`; the id must be the same"));
+        faulty.add(
+            file.id.place,
+            format!("the file is `{stem}.yaml`; the id must be the same"),
+        );
     }
     if let Some(folder) = parts.next().filter(|folder| *folder != file.topic.value) {
-        faulty.add(file.topic.place, format!("the file is in `{folder}`; the topic must be the same"));
+        faulty.add(
+            file.topic.place,
+            format!("the file is in `{folder}`; the topic must be the same"),
+        );
     }
 }
 

@@ -14,30 +14,58 @@ pub(crate) fn markdown(rule: &Rule, rules: &Rules) -> String {
         Maturity::Stable => "",
         Maturity::Test => " · under test",
     };
-    let about = format!("Severity {} · topic {}{maturity}\n\n", rule.severity.name(), rule.topic);
+    let about = format!(
+        "Severity {} · topic {}{maturity}\n\n",
+        rule.severity.name(),
+        rule.topic
+    );
     page.push_str(&about);
     section(&mut page, "What it says", &rule.message.source());
     section(&mut page, "What it means", &rule.meaning.source());
-    let evidence: Vec<String> = rule.matchers.iter().map(|named| evidence(named, rules)).collect();
+    let evidence: Vec<String> = rule
+        .matchers
+        .iter()
+        .map(|named| evidence(named, rules))
+        .collect();
     let joined = match rule.by {
         By::Bundle => "Joined over the whole bundle.".to_owned(),
         by => format!("Joined by {}.", format!("{by:?}").to_lowercase()),
     };
-    section(&mut page, "Evidence", &format!("{}\n\n{joined}", evidence.join("\n")));
-    let steps: Vec<String> =
-        rule.fix.iter().zip(1..).map(|(step, n)| format!("{n}. {}", step.source())).collect();
+    section(
+        &mut page,
+        "Evidence",
+        &format!("{}\n\n{joined}", evidence.join("\n")),
+    );
+    let steps: Vec<String> = rule
+        .fix
+        .iter()
+        .zip(1..)
+        .map(|(step, n)| format!("{n}. {}", step.source()))
+        .collect();
     section(&mut page, "How to fix", &steps.join("\n"));
     if !rule.explains.is_empty() {
-        let ids: Vec<String> = rule.explains.iter().map(|(id, _)| format!("- {id}")).collect();
+        let ids: Vec<String> = rule
+            .explains
+            .iter()
+            .map(|(id, _)| format!("- {id}"))
+            .collect();
         section(&mut page, "Accounts for", &ids.join("\n"));
     }
-    let links: Vec<String> = rule.links.iter().map(|link| format!("- <{link}>")).collect();
+    let links: Vec<String> = rule
+        .links
+        .iter()
+        .map(|link| format!("- <{link}>"))
+        .collect();
     section(&mut page, "Links", &links.join("\n"));
     page.trim_end().to_owned() + "\n"
 }
 
 fn section(page: &mut String, heading: &str, text: &str) {
-    let text = if text.trim().is_empty() { "None." } else { text.trim() };
+    let text = if text.trim().is_empty() {
+        "None."
+    } else {
+        text.trim()
+    };
     // Writing to a string does not fail.
     let written = write!(page, "## {heading}\n\n{text}\n\n");
     debug_assert!(written.is_ok());
@@ -51,16 +79,33 @@ fn evidence(named: &NamedMatcher, rules: &Rules) -> String {
         Matcher::NoRow { table, .. } => format!("none of {}", rows(table)),
         Matcher::Finding(id) => format!("findings of {id}"),
     };
-    let least = if named.min_count > 1 { format!(", at least {} times", named.min_count) } else { String::new() };
-    let ongoing = named.ongoing.map(|d| format!(", still within {d:#} of the end")).unwrap_or_default();
+    let least = if named.min_count > 1 {
+        format!(", at least {} times", named.min_count)
+    } else {
+        String::new()
+    };
+    let ongoing = named
+        .ongoing
+        .map(|d| format!(", still within {d:#} of the end"))
+        .unwrap_or_default();
     format!("- `{}`: {what}{least}{ongoing}", named.name)
 }
 
 fn log(number: usize, rules: &Rules) -> String {
-    let Some(matcher) = rules.scanner.matchers().get(number) else { return String::new() };
-    let of = if matcher.containers.is_empty() { "any container".to_owned() } else { matcher.containers.join(", ") };
-    let patterns: Vec<String> =
-        matcher.patterns.iter().map(Pattern::source).map(|source| format!("`{source}`")).collect();
+    let Some(matcher) = rules.scanner.matchers().get(number) else {
+        return String::new();
+    };
+    let of = if matcher.containers.is_empty() {
+        "any container".to_owned()
+    } else {
+        matcher.containers.join(", ")
+    };
+    let patterns: Vec<String> = matcher
+        .patterns
+        .iter()
+        .map(Pattern::source)
+        .map(|source| format!("`{source}`"))
+        .collect();
     format!("log lines of {of} that match {}", patterns.join(" or "))
 }
 
@@ -71,14 +116,21 @@ fn rows(table: &TableMatcher) -> String {
         .iter()
         .map(|test| {
             let values: Vec<String> = test.any_of.iter().map(ToString::to_string).collect();
-            format!("`{}` is {}", test.pointer.trim_start_matches('/').replace('/', "."), values.join(" or "))
+            format!(
+                "`{}` is {}",
+                test.pointer.trim_start_matches('/').replace('/', "."),
+                values.join(" or ")
+            )
         })
         .collect();
     if !tests.is_empty() {
         text = format!("{text} where {}", tests.join(" and "));
     }
     if let Some((pointer, regex)) = &table.text {
-        text = format!("{text}, `{}` matches `{regex}`", pointer.trim_start_matches('/'));
+        text = format!(
+            "{text}, `{}` matches `{regex}`",
+            pointer.trim_start_matches('/')
+        );
     }
     match &table.predicate {
         Some(predicate) => format!("{text}, with `{}`", predicate.source()),
@@ -135,7 +187,11 @@ mod tests {
     #[test]
     fn a_new_rule_passes_its_own_cases() {
         let (yaml, cases) = template("proxy", "my-rule");
-        let text = RuleText { path: "proxy/my-rule.yaml".into(), yaml, cases: Some(cases) };
+        let text = RuleText {
+            path: "proxy/my-rule.yaml".into(),
+            yaml,
+            cases: Some(cases),
+        };
         let rules = Rules::compile(std::slice::from_ref(&text)).unwrap();
         assert!(markdown(&rules.rules[0], &rules).contains("## How to fix"));
         let tested = cases::test(&[text], &[]);

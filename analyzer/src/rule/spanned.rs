@@ -27,8 +27,14 @@ pub(crate) struct Spot {
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for At<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let spanned = serde_saphyr::Spanned::<T>::deserialize(deserializer)?;
-        let place = Spot { line: spanned.referenced.line(), column: spanned.referenced.column() };
-        Ok(Self { value: spanned.value, place })
+        let place = Spot {
+            line: spanned.referenced.line(),
+            column: spanned.referenced.column(),
+        };
+        Ok(Self {
+            value: spanned.value,
+            place,
+        })
     }
 }
 

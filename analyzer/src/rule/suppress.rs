@@ -46,8 +46,12 @@ impl Suppressions {
     pub fn read(path: &Path) -> anyhow::Result<Self> {
         let text = std::fs::read_to_string(path)
             .with_context(|| format!("cannot read the suppressions `{}`", path.display()))?;
-        let file: Self = serde_saphyr::from_str(&text)
-            .map_err(|e| anyhow::anyhow!("{}", super::set::yaml_fault(&path.display().to_string(), &e)))?;
+        let file: Self = serde_saphyr::from_str(&text).map_err(|e| {
+            anyhow::anyhow!(
+                "{}",
+                super::set::yaml_fault(&path.display().to_string(), &e)
+            )
+        })?;
         for suppression in &file.suppressions {
             anyhow::ensure!(
                 !suppression.reason.trim().is_empty(),
@@ -55,7 +59,10 @@ impl Suppressions {
                 suppression.rule
             );
             suppression.end().with_context(|| {
-                format!("`{}` is no day; write one as `2027-01-31`", suppression.expires)
+                format!(
+                    "`{}` is no day; write one as `2027-01-31`",
+                    suppression.expires
+                )
             })?;
         }
         Ok(file)
@@ -75,8 +82,13 @@ impl Suppression {
 
     fn covers(&self, finding: &Finding, at: Timestamp) -> bool {
         let is_named = |subject: &Subject| {
-            self.namespace.as_ref().is_none_or(|n| subject.namespace.as_ref() == Some(n))
-                && self.name.as_ref().is_none_or(|n| subject.name.starts_with(n.as_str()))
+            self.namespace
+                .as_ref()
+                .is_none_or(|n| subject.namespace.as_ref() == Some(n))
+                && self
+                    .name
+                    .as_ref()
+                    .is_none_or(|n| subject.name.starts_with(n.as_str()))
         };
         self.rule == finding.rule
             && self.end().is_some_and(|end| at < end)

@@ -30,10 +30,14 @@ impl Template {
             } else if let Some(after) = tail.strip_prefix("}}") {
                 plain.push('}');
                 rest = after;
-            } else if let Some((name, after)) = tail.strip_prefix('{').and_then(|t| t.split_once('}')) {
+            } else if let Some((name, after)) =
+                tail.strip_prefix('{').and_then(|t| t.split_once('}'))
+            {
                 let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
                 if name.is_empty() || !name.chars().all(is_name) {
-                    return Err(format!("`{{{name}}}` is no placeholder; for braces write `{{{{` and `}}}}`"));
+                    return Err(format!(
+                        "`{{{name}}}` is no placeholder; for braces write `{{{{` and `}}}}`"
+                    ));
                 }
                 pieces.push(Piece::Text(std::mem::take(&mut plain)));
                 pieces.push(Piece::Name(name.to_owned()));

@@ -14,21 +14,32 @@ impl Version {
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
         let (channel, rest) = match text.split_once('-') {
-            Some((channel, rest)) if channel.bytes().all(|b| b.is_ascii_alphabetic()) => (channel, rest),
+            Some((channel, rest)) if channel.bytes().all(|b| b.is_ascii_alphabetic()) => {
+                (channel, rest)
+            }
             _ => ("", text),
         };
         let channel = if channel == "v" { "" } else { channel };
         let rest = rest.strip_prefix('v').unwrap_or(rest);
-        let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
+        let end = rest
+            .find(|c: char| !c.is_ascii_digit() && c != '.')
+            .unwrap_or(rest.len());
         let numbers = rest.get(..end)?.trim_end_matches('.').split('.');
         let numbers: Option<Vec<u64>> = numbers.map(|n| n.parse().ok()).collect();
-        Some(Self { channel: channel.to_owned(), numbers: numbers?.into_iter().collect() })
+        Some(Self {
+            channel: channel.to_owned(),
+            numbers: numbers?.into_iter().collect(),
+        })
     }
 
     /// The order of two versions of one channel; `None` between channels.
     pub(crate) fn compare(&self, other: &Self) -> Option<Ordering> {
         let length = self.numbers.len().max(other.numbers.len());
-        let padded = |v: &Self| (0..length).map(|i| v.numbers.get(i).copied().unwrap_or(0)).collect::<Vec<_>>();
+        let padded = |v: &Self| {
+            (0..length)
+                .map(|i| v.numbers.get(i).copied().unwrap_or(0))
+                .collect::<Vec<_>>()
+        };
         (self.channel == other.channel).then(|| padded(self).cmp(&padded(other)))
     }
 }
@@ -63,10 +74,14 @@ impl Range {
                 ("<", Bound::Below),
                 ("=", Bound::Exactly),
             ];
-            let found = operators.iter().find_map(|(sign, bound)| Some((*bound, part.strip_prefix(sign)?)));
-            let (bound, version) = found.ok_or_else(|| format!("`{part}` has no sign; write `>={part}`"))?;
-            let version = Version::parse(version)
-                .ok_or_else(|| format!("`{version}` is no version; write one as `edge-26.8.3` or `v2.300.0`"))?;
+            let found = operators
+                .iter()
+                .find_map(|(sign, bound)| Some((*bound, part.strip_prefix(sign)?)));
+            let (bound, version) =
+                found.ok_or_else(|| format!("`{part}` has no sign; write `>={part}`"))?;
+            let version = Version::parse(version).ok_or_else(|| {
+                format!("`{version}` is no version; write one as `edge-26.8.3` or `v2.300.0`")
+            })?;
             Ok((bound, version))
         });
         let bounds = bounds.collect::<Result<Vec<_>, String>>()?;
@@ -78,14 +93,16 @@ impl Range {
 
     /// Whether a version is within.
     pub(crate) fn holds(&self, version: &Version) -> bool {
-        self.bounds.iter().all(|(bound, limit)| match (version.compare(limit), bound) {
-            (None, _) => true,
-            (Some(order), Bound::AtLeast) => order != Ordering::Less,
-            (Some(order), Bound::Above) => order == Ordering::Greater,
-            (Some(order), Bound::AtMost) => order != Ordering::Greater,
-            (Some(order), Bound::Below) => order == Ordering::Less,
-            (Some(order), Bound::Exactly) => order == Ordering::Equal,
-        })
+        self.bounds
+            .iter()
+            .all(|(bound, limit)| match (version.compare(limit), bound) {
+                (None, _) => true,
+                (Some(order), Bound::AtLeast) => order != Ordering::Less,
+                (Some(order), Bound::Above) => order == Ordering::Greater,
+                (Some(order), Bound::AtMost) => order != Ordering::Greater,
+                (Some(order), Bound::Below) => order == Ordering::Less,
+                (Some(order), Bound::Exactly) => order == Ordering::Equal,
+            })
     }
 }
 
@@ -94,7 +111,9 @@ mod tests {
     use super::*;
 
     fn is_in(range: &str, version: &str) -> bool {
-        Range::parse(range).unwrap().holds(&Version::parse(version).unwrap())
+        Range::parse(range)
+            .unwrap()
+            .holds(&Version::parse(version).unwrap())
     }
 
     #[test]

@@ -33,7 +33,9 @@ struct Literal {
 
 impl std::fmt::Debug for Filter {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Filter").field("literals", &self.literals.len()).finish_non_exhaustive()
+        f.debug_struct("Filter")
+            .field("literals", &self.literals.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -60,17 +62,36 @@ impl Filter {
         let mut places = Vec::new();
         for (pattern, text) in texts {
             let window = best_window(text).0;
-            for (offset, gram) in text.windows(4).enumerate().skip(window).take(WINDOW_BYTES - 3) {
+            for (offset, gram) in text
+                .windows(4)
+                .enumerate()
+                .skip(window)
+                .take(WINDOW_BYTES - 3)
+            {
                 let gram = u32::from_le_bytes(gram.try_into().unwrap_or_default());
                 let hash = hash(gram);
                 if let Some(slot) = bloom.get_mut(word(hash)) {
                     *slot |= bits(hash);
                 }
-                places.push((gram, Place { literal: literals.len(), offset }));
+                places.push((
+                    gram,
+                    Place {
+                        literal: literals.len(),
+                        offset,
+                    },
+                ));
             }
-            literals.push(Literal { text: text.to_vec(), pattern });
+            literals.push(Literal {
+                text: text.to_vec(),
+                pattern,
+            });
         }
-        Self { bloom, exact: Exact::new(places), literals, arch: Arch::new() }
+        Self {
+            bloom,
+            exact: Exact::new(places),
+            literals,
+            arch: Arch::new(),
+        }
     }
 
     /// Calls `found` with a pattern's number and a position for every literal in `text`, in the
@@ -80,14 +101,29 @@ impl Filter {
             return;
         }
         let mut hits = Vec::new();
-        self.arch.dispatch(Sweep { text, bloom: &self.bloom, hits: &mut hits });
+        self.arch.dispatch(Sweep {
+            text,
+            bloom: &self.bloom,
+            hits: &mut hits,
+        });
         for at in hits {
-            let Some(gram) = gram_at(text, at) else { continue };
+            let Some(gram) = gram_at(text, at) else {
+                continue;
+            };
             for place in self.exact.of(gram) {
-                let Some(start) = at.checked_sub(place.offset) else { continue };
-                let Some(literal) = self.literals.get(place.literal) else { continue };
+                let Some(start) = at.checked_sub(place.offset) else {
+                    continue;
+                };
+                let Some(literal) = self.literals.get(place.literal) else {
+                    continue;
+                };
                 let stands = text.get(start..start + literal.text.len());
-                let same = |stands: &[u8]| stands.iter().zip(&literal.text).all(|(a, b)| fold(*a) == *b);
+                let same = |stands: &[u8]| {
+                    stands
+                        .iter()
+                        .zip(&literal.text)
+                        .all(|(a, b)| fold(*a) == *b)
+                };
                 if stands.is_some_and(same) {
                     found(literal.pattern, start);
                 }
@@ -112,7 +148,10 @@ impl WithSimd for Sweep<'_> {
     type Output = ();
 
     #[inline(always)]
-    #[expect(clippy::inline_always, reason = "it must be compiled once for each instruction set")]
+    #[expect(
+        clippy::inline_always,
+        reason = "it must be compiled once for each instruction set"
+    )]
     fn with_simd<S: Simd>(self, _: S) {
         let Self { text, bloom, hits } = self;
         let (chunks, rest) = text.as_chunks::<{ 4 * LANES }>();
@@ -129,7 +168,10 @@ impl WithSimd for Sweep<'_> {
 
 /// Whether any gram of a chunk may be one that is looked for.
 #[inline(always)]
-#[expect(clippy::inline_always, reason = "it must be compiled once for each instruction set")]
+#[expect(
+    clippy::inline_always,
+    reason = "it must be compiled once for each instruction set"
+)]
 fn any_of(chunk: &[u8; 4 * LANES], bloom: &[u32; BLOOM_WORDS]) -> bool {
     let mut any = 0_u32;
     let (grams, _) = chunk.as_chunks::<4>();
@@ -171,7 +213,9 @@ impl Exact {
         let mut slots = vec![(0, 0, 0); size];
         let mut start = 0;
         for run in places.chunk_by(|a, b| a.0 == b.0) {
-            let Some((gram, _)) = run.first() else { continue };
+            let Some((gram, _)) = run.first() else {
+                continue;
+            };
             let mut at = hash(*gram) as usize % size;
             while slots.get(at).is_some_and(|slot| slot.1 != slot.2) {
                 at = (at + 1) % size;
@@ -181,7 +225,10 @@ impl Exact {
             }
             start += run.len();
         }
-        Self { slots, places: places.into_iter().map(|(_, place)| place).collect() }
+        Self {
+            slots,
+            places: places.into_iter().map(|(_, place)| place).collect(),
+        }
     }
 
     fn of(&self, gram: u32) -> &[Place] {

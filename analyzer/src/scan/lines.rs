@@ -67,7 +67,11 @@ impl Scanner {
             }
         }
         let filter = Filter::new(texts.into_iter());
-        Self { matchers, patterns, filter }
+        Self {
+            matchers,
+            patterns,
+            filter,
+        }
     }
 
     pub(crate) fn matchers(&self) -> &[LogMatcher] {
@@ -81,7 +85,10 @@ impl Scanner {
             scanner: self,
             entry,
             bytes: block.bytes,
-            lines: Lines { at: 0, line: block.first_line },
+            lines: Lines {
+                at: 0,
+                line: block.first_line,
+            },
             // One past the start of the last line that a pattern was tried on.
             tried: vec![0; self.patterns.len()],
             matched: vec![0; self.matchers.len()],
@@ -93,12 +100,24 @@ impl Scanner {
                 scan.candidate(pattern, at);
             }
         });
-        let mut scanned = Scanned { bytes: block.bytes.len() as u64, ..Scanned::default() };
+        let mut scanned = Scanned {
+            bytes: block.bytes.len() as u64,
+            ..Scanned::default()
+        };
         for ((matcher, key), group) in scan.groups {
-            scanned.groups.insert((matcher, entry.to_owned(), key), group);
+            scanned
+                .groups
+                .insert((matcher, entry.to_owned(), key), group);
             scanned.trim(matcher, entry);
         }
-        let log = if block.is_last { end_of(origin, block) } else { Log { origin, ..Log::default() } };
+        let log = if block.is_last {
+            end_of(origin, block)
+        } else {
+            Log {
+                origin,
+                ..Log::default()
+            }
+        };
         scanned.logs.insert(entry.to_owned(), log);
         scanned
     }
@@ -117,25 +136,40 @@ struct BlockScan<'a> {
 impl BlockScan<'_> {
     /// Takes a place where a literal of a pattern stands.
     fn candidate(&mut self, number: usize, at: usize) {
-        let Some((matcher_number, which)) = self.scanner.patterns.get(number).copied() else { return };
-        let Some(matcher) = self.scanner.matchers.get(matcher_number) else { return };
-        let Some(pattern) = matcher.patterns.get(which) else { return };
+        let Some((matcher_number, which)) = self.scanner.patterns.get(number).copied() else {
+            return;
+        };
+        let Some(matcher) = self.scanner.matchers.get(matcher_number) else {
+            return;
+        };
+        let Some(pattern) = matcher.patterns.get(which) else {
+            return;
+        };
         let (start, end) = line_around(self.bytes, at);
         let is_new = |last: Option<&mut usize>| {
             last.is_some_and(|last| std::mem::replace(last, start + 1) != start + 1)
         };
-        if self.matched.get(matcher_number) == Some(&(start + 1)) || !is_new(self.tried.get_mut(number)) {
+        if self.matched.get(matcher_number) == Some(&(start + 1))
+            || !is_new(self.tried.get_mut(number))
+        {
             return;
         }
         let raw = self.bytes.get(start..end).unwrap_or_default();
         let Some(regex) = pattern.regex() else { return };
         let text = String::from_utf8_lossy(raw);
         let text = record::strip_ansi(&text);
-        let Some(view) = view(matcher, regex, &text) else { return };
+        let Some(view) = view(matcher, regex, &text) else {
+            return;
+        };
         if let Some(last) = self.matched.get_mut(matcher_number) {
             *last = start + 1;
         }
-        self.take(matcher_number, matcher, (regex, &view.searched), (start, &text, &view.record));
+        self.take(
+            matcher_number,
+            matcher,
+            (regex, &view.searched),
+            (start, &text, &view.record),
+        );
     }
 
     fn take(
@@ -146,7 +180,11 @@ impl BlockScan<'_> {
         (start, text, record): (usize, &str, &Record<'_>),
     ) {
         let names = regex.capture_names().flatten().collect::<Vec<_>>();
-        let values = if names.is_empty() { None } else { regex.captures(searched.as_bytes()) };
+        let values = if names.is_empty() {
+            None
+        } else {
+            regex.captures(searched.as_bytes())
+        };
         let value = |name: &str| {
             let found = values.as_ref().and_then(|v| v.name(name))?;
             std::str::from_utf8(found.as_bytes()).ok()
@@ -161,7 +199,10 @@ impl BlockScan<'_> {
             keeps_seconds: matcher.keeps_seconds,
         };
         let captures = names.iter().filter_map(|name| Some((*name, value(name)?)));
-        self.groups.entry((number, key)).or_default().add(&found, captures);
+        self.groups
+            .entry((number, key))
+            .or_default()
+            .add(&found, captures);
     }
 }
 
@@ -179,14 +220,24 @@ fn view<'a>(matcher: &LogMatcher, regex: &Regex, text: &'a str) -> Option<View<'
         return None;
     }
     let needs_all = !is_raw || matcher.level.is_some() || matcher.target.is_some();
-    let record = if needs_all { record::parse(text) } else { record::parse_time(text) };
-    let searched = if is_raw { Cow::Borrowed(text) } else { record.message.clone() };
+    let record = if needs_all {
+        record::parse(text)
+    } else {
+        record::parse_time(text)
+    };
+    let searched = if is_raw {
+        Cow::Borrowed(text)
+    } else {
+        record.message.clone()
+    };
     if !is_raw && !regex.is_match(searched.as_bytes()) {
         return None;
     }
     let is_below = |least: Level| record.level.is_some_and(|level| level < least);
     let is_elsewhere = |target: &String| !record.target.starts_with(target.as_str());
-    let is_excluded = |exclude: &Regex| exclude.is_match(text.as_bytes()) || exclude.is_match(searched.as_bytes());
+    let is_excluded = |exclude: &Regex| {
+        exclude.is_match(text.as_bytes()) || exclude.is_match(searched.as_bytes())
+    };
     if matcher.level.is_some_and(is_below)
         || matcher.target.as_ref().is_some_and(is_elsewhere)
         || matcher.exclude.as_ref().is_some_and(is_excluded)
@@ -214,8 +265,13 @@ struct Lines {
 impl Lines {
     fn number_at(&mut self, bytes: &[u8], start: usize) -> u64 {
         let (low, high) = (self.at.min(start), self.at.max(start));
-        let newlines = memchr::memchr_iter(b'\n', bytes.get(low..high).unwrap_or_default()).count() as u64;
-        self.line = if start >= self.at { self.line + newlines } else { self.line.saturating_sub(newlines) };
+        let newlines =
+            memchr::memchr_iter(b'\n', bytes.get(low..high).unwrap_or_default()).count() as u64;
+        self.line = if start >= self.at {
+            self.line + newlines
+        } else {
+            self.line.saturating_sub(newlines)
+        };
         self.at = start;
         self.line
     }
@@ -237,8 +293,16 @@ fn end_of(origin: Origin, block: Block<'_>) -> Log {
     }
     let from = lines.len().saturating_sub(TAIL_LINES);
     let tail = lines.get(from..).unwrap_or_default().iter();
-    let tail = tail.map(|line| crate::evidence::shorten(record::split_kubelet_time(line).1)).collect();
-    Log { origin, last_line: last_line.saturating_sub(1), last_time, last_uptime_us, tail }
+    let tail = tail
+        .map(|line| crate::evidence::shorten(record::split_kubelet_time(line).1))
+        .collect();
+    Log {
+        origin,
+        last_line: last_line.saturating_sub(1),
+        last_time,
+        last_uptime_us,
+        tail,
+    }
 }
 
 #[cfg(test)]
@@ -256,8 +320,18 @@ mod tests {
     ];
 
     const PIECES: [&str; 12] = [
-        "certificate has expired ", "12m", "CONNECTION refused", "timed out waiting", "code=",
-        "42 failed to connect", "level=error ", "watch failed", "panicked at ", "x.rs", " ", "\n",
+        "certificate has expired ",
+        "12m",
+        "CONNECTION refused",
+        "timed out waiting",
+        "code=",
+        "42 failed to connect",
+        "level=error ",
+        "watch failed",
+        "panicked at ",
+        "x.rs",
+        " ",
+        "\n",
     ];
 
     fn scanner() -> Scanner {
@@ -316,8 +390,18 @@ mod tests {
             ..LogMatcher::default()
         };
         let scanner = Scanner::new(vec![matcher]);
-        let line = br#"time="2024-06-06T11:01:45Z" level=info msg="could not find \"web\" in cache""#;
-        let block = Block { bytes: line, offset: 0, first_line: 1, starts_mid_line: false, is_last: true };
-        assert_eq!(lines_of(&scanner.scan("x.log", Origin::default(), block), 0).0, 1);
+        let line =
+            br#"time="2024-06-06T11:01:45Z" level=info msg="could not find \"web\" in cache""#;
+        let block = Block {
+            bytes: line,
+            offset: 0,
+            first_line: 1,
+            starts_mid_line: false,
+            is_last: true,
+        };
+        assert_eq!(
+            lines_of(&scanner.scan("x.log", Origin::default(), block), 0).0,
+            1
+        );
     }
 }

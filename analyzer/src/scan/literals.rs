@@ -45,9 +45,16 @@ pub(crate) fn best_window(text: &[u8]) -> (usize, f64) {
     let windows = text.windows(WINDOW_BYTES).enumerate();
     let costs = windows.map(|(at, window)| {
         let grams = window.windows(4).filter_map(|gram| gram.try_into().ok());
-        (at, grams.map(|gram| frequency::of(u32::from_le_bytes(gram))).sum::<f64>())
+        (
+            at,
+            grams
+                .map(|gram| frequency::of(u32::from_le_bytes(gram)))
+                .sum::<f64>(),
+        )
     });
-    costs.min_by(|a, b| a.1.total_cmp(&b.1)).unwrap_or((0, f64::MAX))
+    costs
+        .min_by(|a, b| a.1.total_cmp(&b.1))
+        .unwrap_or((0, f64::MAX))
 }
 
 /// The cheapest literal set of a pattern; `None` if it has none of [`WINDOW_BYTES`] or more.
@@ -55,7 +62,9 @@ pub(crate) fn required(hir: &Hir) -> Option<Required> {
     let mut candidates = Vec::new();
     gather(hir, &mut candidates);
     candidates.retain(Required::is_usable);
-    candidates.into_iter().min_by(|a, b| a.cost().total_cmp(&b.cost()))
+    candidates
+        .into_iter()
+        .min_by(|a, b| a.cost().total_cmp(&b.cost()))
 }
 
 /// Adds every literal set that all matches of `hir` need.
@@ -75,7 +84,11 @@ fn gather(hir: &Hir, into: &mut Vec<Required>) {
         HirKind::Concat(parts) => gather_concat(parts, into),
         HirKind::Alternation(branches) => {
             let sets: Option<Vec<Required>> = branches.iter().map(required).collect();
-            let texts: Vec<Vec<u8>> = sets.unwrap_or_default().into_iter().flat_map(|s| s.0).collect();
+            let texts: Vec<Vec<u8>> = sets
+                .unwrap_or_default()
+                .into_iter()
+                .flat_map(|s| s.0)
+                .collect();
             if !texts.is_empty() && texts.len() <= MAX_TEXTS {
                 into.push(Required(texts));
             }
@@ -110,7 +123,12 @@ fn product(heads: &[Vec<u8>], tails: &[Vec<u8>]) -> Option<Vec<Vec<u8>>> {
         return None;
     }
     let join = |head: &Vec<u8>, tail: &Vec<u8>| [head.as_slice(), tail.as_slice()].concat();
-    Some(heads.iter().flat_map(|h| tails.iter().map(move |t| join(h, t))).collect())
+    Some(
+        heads
+            .iter()
+            .flat_map(|h| tails.iter().map(move |t| join(h, t)))
+            .collect(),
+    )
 }
 
 /// All texts that `hir` matches, folded, if they are few and finite.
@@ -123,7 +141,9 @@ fn exact(hir: &Hir) -> Option<Vec<Vec<u8>>> {
         HirKind::Capture(capture) => exact(&capture.sub)?,
         HirKind::Concat(parts) => {
             let start = vec![Vec::new()];
-            parts.iter().try_fold(start, |run, part| product(&run, &exact(part)?))?
+            parts
+                .iter()
+                .try_fold(start, |run, part| product(&run, &exact(part)?))?
         }
         HirKind::Alternation(branches) => {
             let branches: Option<Vec<_>> = branches.iter().map(exact).collect();
@@ -152,19 +172,27 @@ fn members(class: &Class) -> Option<Vec<Vec<u8>>> {
     const MAX_MEMBERS: usize = 8;
     let mut bytes: Vec<u8> = match class {
         Class::Bytes(bytes) => {
-            let count: usize = bytes.iter().map(regex_syntax::hir::ClassBytesRange::len).sum();
+            let count: usize = bytes
+                .iter()
+                .map(regex_syntax::hir::ClassBytesRange::len)
+                .sum();
             if count > MAX_MEMBERS {
                 return None;
             }
             bytes.iter().flat_map(|r| r.start()..=r.end()).collect()
         }
         Class::Unicode(chars) => {
-            let count: usize = chars.iter().map(regex_syntax::hir::ClassUnicodeRange::len).sum();
+            let count: usize = chars
+                .iter()
+                .map(regex_syntax::hir::ClassUnicodeRange::len)
+                .sum();
             if count > MAX_MEMBERS {
                 return None;
             }
             let chars = chars.iter().flat_map(|r| r.start()..=r.end());
-            chars.map(|c| u8::try_from(c).ok().filter(u8::is_ascii)).collect::<Option<_>>()?
+            chars
+                .map(|c| u8::try_from(c).ok().filter(u8::is_ascii))
+                .collect::<Option<_>>()?
         }
     };
     bytes.iter_mut().for_each(|b| *b = fold(*b));
@@ -180,14 +208,29 @@ mod tests {
     fn of(pattern: &str) -> Option<Vec<String>> {
         let hir = super::super::pattern::parse(pattern).unwrap();
         let texts = required(&hir)?.0;
-        Some(texts.into_iter().map(|t| String::from_utf8(t).unwrap()).collect())
+        Some(
+            texts
+                .into_iter()
+                .map(|t| String::from_utf8(t).unwrap())
+                .collect(),
+        )
     }
 
     #[test]
     fn inner_literals_count_and_case_does_not() {
-        assert_eq!(of(r"\d+ (?i)Certificate ex.*"), Some(vec!["certificate ex".into()]
-            .into_iter().map(|t: String| format!(" {t}")).collect()));
-        assert_eq!(of(r"x{0,3}abc[de]fgh"), Some(vec!["abcdfgh".into(), "abcefgh".into()]));
+        assert_eq!(
+            of(r"\d+ (?i)Certificate ex.*"),
+            Some(
+                vec!["certificate ex".into()]
+                    .into_iter()
+                    .map(|t: String| format!(" {t}"))
+                    .collect()
+            )
+        );
+        assert_eq!(
+            of(r"x{0,3}abc[de]fgh"),
+            Some(vec!["abcdfgh".into(), "abcefgh".into()])
+        );
     }
 
     #[test]

@@ -52,7 +52,10 @@ impl Values {
             }
         }
         if self.lines.len() > CAPTURE_VALUES {
-            let latest = self.lines.iter().max_by_key(|(value, line)| (**line, (*value).clone()));
+            let latest = self
+                .lines
+                .iter()
+                .max_by_key(|(value, line)| (**line, (*value).clone()));
             if let Some(latest) = latest.map(|(value, _)| value.clone()) {
                 self.lines.remove(&latest);
                 self.is_cut = true;
@@ -71,7 +74,10 @@ impl Values {
     pub(crate) fn in_order(&self) -> Vec<&str> {
         let mut values: Vec<_> = self.lines.iter().collect();
         values.sort_by_key(|(value, line)| (**line, (*value).as_str()));
-        values.into_iter().map(|(value, _)| value.as_str()).collect()
+        values
+            .into_iter()
+            .map(|(value, _)| value.as_str())
+            .collect()
     }
 }
 
@@ -87,14 +93,25 @@ pub(super) struct Match<'a> {
 }
 
 impl Group {
-    pub(super) fn add<'c>(&mut self, found: &Match<'_>, captures: impl Iterator<Item = (&'c str, &'c str)>) {
+    pub(super) fn add<'c>(
+        &mut self,
+        found: &Match<'_>,
+        captures: impl Iterator<Item = (&'c str, &'c str)>,
+    ) {
         self.count += 1;
         self.first = earliest(self.first, found.time);
         self.last = self.last.max(found.time);
         self.last_uptime_us = self.last_uptime_us.max(found.uptime_us);
         let is_early = self.first_lines.len() < FIRST_EXCERPTS
-            || self.first_lines.keys().next_back().is_some_and(|last| found.line < *last);
-        let is_last = self.last_line.as_ref().is_none_or(|last| last.line < Some(found.line));
+            || self
+                .first_lines
+                .keys()
+                .next_back()
+                .is_some_and(|last| found.line < *last);
+        let is_last = self
+            .last_line
+            .as_ref()
+            .is_none_or(|last| last.line < Some(found.line));
         if is_early || is_last {
             let evidence = Evidence {
                 entry: found.entry.to_owned(),
@@ -113,7 +130,11 @@ impl Group {
         for (name, value) in captures {
             match self.captures.get_mut(name) {
                 Some(values) => values.add(value, found.line),
-                None => self.captures.entry(name.to_owned()).or_default().add(value, found.line),
+                None => self
+                    .captures
+                    .entry(name.to_owned())
+                    .or_default()
+                    .add(value, found.line),
             }
         }
         if let (true, Some(time)) = (found.keeps_seconds, found.time) {
@@ -149,7 +170,10 @@ impl Group {
     /// The first few places and the last one.
     pub(crate) fn evidence(&self) -> impl Iterator<Item = &Evidence> {
         let last = self.last_line.iter();
-        let last = last.filter(|last| last.line.is_some_and(|line| !self.first_lines.contains_key(&line)));
+        let last = last.filter(|last| {
+            last.line
+                .is_some_and(|line| !self.first_lines.contains_key(&line))
+        });
         self.first_lines.values().chain(last)
     }
 }
@@ -210,7 +234,12 @@ impl Scanned {
     pub(super) fn trim(&mut self, matcher: usize, entry: &str) {
         let start = (matcher, entry.to_owned(), String::new());
         let is_same = |key: &GroupKey| key.0 == matcher && key.1 == entry;
-        let beyond = self.groups.range(start..).map(|(key, _)| key).take_while(|key| is_same(key)).nth(KEYS);
+        let beyond = self
+            .groups
+            .range(start..)
+            .map(|(key, _)| key)
+            .take_while(|key| is_same(key))
+            .nth(KEYS);
         if let Some(beyond) = beyond.cloned() {
             self.groups.remove(&beyond);
             self.overflowed.insert((matcher, entry.to_owned()));

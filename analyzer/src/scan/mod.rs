@@ -41,8 +41,17 @@ pub(crate) struct Gathered {
 }
 
 /// Reads a whole bundle once.
-pub(crate) fn gather(bundle: &Bundle, scanner: &Scanner, demand: &Demand, threads: usize) -> Gathered {
-    let visitor = Pass { scanner, demand, found: Mutex::default() };
+pub(crate) fn gather(
+    bundle: &Bundle,
+    scanner: &Scanner,
+    demand: &Demand,
+    threads: usize,
+) -> Gathered {
+    let visitor = Pass {
+        scanner,
+        demand,
+        found: Mutex::default(),
+    };
     parallel::run(bundle, &visitor, threads);
     finish(visitor)
 }
@@ -53,7 +62,11 @@ pub(crate) fn gather_entries(
     scanner: &Scanner,
     demand: &Demand,
 ) -> Gathered {
-    let visitor = Pass { scanner, demand, found: Mutex::default() };
+    let visitor = Pass {
+        scanner,
+        demand,
+        found: Mutex::default(),
+    };
     for (entry, bytes) in entries {
         match visitor.interest(&entry) {
             Interest::Skip => {}
@@ -66,11 +79,20 @@ pub(crate) fn gather_entries(
 
 /// An entry as its only block.
 fn whole_block(bytes: &[u8]) -> Block<'_> {
-    Block { bytes, offset: 0, first_line: 1, starts_mid_line: false, is_last: true }
+    Block {
+        bytes,
+        offset: 0,
+        first_line: 1,
+        starts_mid_line: false,
+        is_last: true,
+    }
 }
 
 fn finish(visitor: Pass<'_>) -> Gathered {
-    let mut gathered = visitor.found.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let mut gathered = visitor
+        .found
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner);
     gathered.problems.sort();
     gathered.problems.dedup();
     let ends = gathered.scanned.logs.iter().map(|(entry, log)| {
@@ -183,5 +205,6 @@ fn read_manifest(bytes: &[u8]) -> Result<Manifest, Problem> {
 /// What a panic said.
 pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|s| (*s).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic".to_owned())
+    text.or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "a panic".to_owned())
 }

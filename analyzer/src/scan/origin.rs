@@ -17,9 +17,22 @@ pub(crate) struct Origin {
 
 /// Containers of the mesh that are recognized at the end of a file name.
 const KNOWN: [&str; 16] = [
-    "linkerd-proxy", "linkerd-init", "linkerd-network-validator", "identity", "destination",
-    "policy", "sp-validator", "proxy-injector", "tap-injector", "tap", "metrics-api", "web",
-    "service-mirror", "install-cni", "repair-controller", "heartbeat",
+    "linkerd-proxy",
+    "linkerd-init",
+    "linkerd-network-validator",
+    "identity",
+    "destination",
+    "policy",
+    "sp-validator",
+    "proxy-injector",
+    "tap-injector",
+    "tap",
+    "metrics-api",
+    "web",
+    "service-mirror",
+    "install-cni",
+    "repair-controller",
+    "heartbeat",
 ];
 
 /// Whether an entry is scanned for log lines.
@@ -29,7 +42,10 @@ pub(crate) fn is_log(entry: &EntryInfo) -> bool {
         EntryKind::PodLog { .. } => true,
         // A rotated log ends in a number or a date.
         EntryKind::Other => {
-            name.contains(".log") || name.ends_with(".txt") || name.ends_with(".out") || !name.contains('.')
+            name.contains(".log")
+                || name.ends_with(".txt")
+                || name.ends_with(".out")
+                || !name.contains('.')
         }
         _ => false,
     }
@@ -38,7 +54,13 @@ pub(crate) fn is_log(entry: &EntryInfo) -> bool {
 impl Origin {
     /// Tells who wrote an entry.
     pub(crate) fn of(entry: &EntryInfo) -> Self {
-        if let EntryKind::PodLog { namespace, pod, container, previous } = &entry.kind {
+        if let EntryKind::PodLog {
+            namespace,
+            pod,
+            container,
+            previous,
+        } = &entry.kind
+        {
             return Self {
                 namespace: Some(namespace.clone()),
                 pod: Some(pod.clone()),
@@ -47,16 +69,23 @@ impl Origin {
             };
         }
         let parts: Vec<&str> = entry.path.components().collect();
-        node_folder(&parts).or_else(|| node_link(entry.path.file_name())).unwrap_or_else(|| Self::guess(&parts))
+        node_folder(&parts)
+            .or_else(|| node_link(entry.path.file_name()))
+            .unwrap_or_else(|| Self::guess(&parts))
     }
 
     /// A file that somebody named by hand: only the container may be told.
     fn guess(parts: &[&str]) -> Self {
         let name = parts.last().copied().unwrap_or_default();
-        let stem = name.split(".log").next().unwrap_or(name).trim_end_matches(".txt");
+        let stem = name
+            .split(".log")
+            .next()
+            .unwrap_or(name)
+            .trim_end_matches(".txt");
         let stem = stem.strip_suffix("-previous").unwrap_or(stem);
         let is_end = |known: &&&str| {
-            stem.strip_suffix(**known).is_some_and(|head| head.is_empty() || head.ends_with(['-', '_', '.', ' ']))
+            stem.strip_suffix(**known)
+                .is_some_and(|head| head.is_empty() || head.ends_with(['-', '_', '.', ' ']))
         };
         let container = KNOWN.iter().filter(is_end).max_by_key(|known| known.len());
         Self {
@@ -77,7 +106,9 @@ impl Origin {
 
 /// `.../<namespace>_<pod>_<uid>/<container>/0.log`, as on a node below `/var/log/pods`.
 fn node_folder(parts: &[&str]) -> Option<Origin> {
-    let [.., folder, container, _] = parts else { return None };
+    let [.., folder, container, _] = parts else {
+        return None;
+    };
     let mut fields = folder.split('_');
     let (namespace, pod, uid) = (fields.next()?, fields.next()?, fields.next()?);
     let is_uid = uid.len() >= 32 && uid.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
@@ -116,7 +147,9 @@ mod tests {
     #[test]
     fn logs_from_a_node_tell_their_pod() {
         let uid = "6f2c1c1e-9a52-4e4e-8a4e-0a4b7c9d1e2f";
-        let found = guess(&format!("var/log/pods/shop_cart-1_{uid}/linkerd-proxy/0.log"));
+        let found = guess(&format!(
+            "var/log/pods/shop_cart-1_{uid}/linkerd-proxy/0.log"
+        ));
         assert_eq!(found, origin("shop", "cart-1", "linkerd-proxy"));
         let id = "a".repeat(64);
         let found = guess(&format!("containers/cart-1_shop_linkerd-proxy-{id}.log"));
@@ -125,8 +158,14 @@ mod tests {
 
     #[test]
     fn a_file_named_by_hand_tells_a_known_container() {
-        assert_eq!(guess("cart-linkerd-proxy.log").container.as_deref(), Some("linkerd-proxy"));
-        assert_eq!(guess("identity.log.1").container.as_deref(), Some("identity"));
+        assert_eq!(
+            guess("cart-linkerd-proxy.log").container.as_deref(),
+            Some("linkerd-proxy")
+        );
+        assert_eq!(
+            guess("identity.log.1").container.as_deref(),
+            Some("identity")
+        );
         assert_eq!(guess("messages.log").container, None);
     }
 }

@@ -18,7 +18,9 @@ pub(crate) fn run(bundle: &Bundle, visitor: &dyn Visitor, threads: usize) {
         // The host gives no threads: one is enough to do the work.
         _ => {
             let mut scratch = Scratch::default();
-            tasks.iter().for_each(|task| bundle.run(task, &mut scratch, visitor));
+            tasks
+                .iter()
+                .for_each(|task| bundle.run(task, &mut scratch, visitor));
         }
     }
 }
@@ -29,7 +31,9 @@ fn on_all(bundle: &Bundle, tasks: &[Task], visitor: &dyn Visitor, threads: usize
     parts
         .par_iter()
         .with_max_len(1)
-        .for_each_init(Scratch::default, |scratch, task| bundle.run(task, scratch, visitor));
+        .for_each_init(Scratch::default, |scratch, task| {
+            bundle.run(task, scratch, visitor)
+        });
     for task in streams {
         let (relay, work) = Relay::new(visitor, threads * 2);
         rayon::scope(|scope| {
@@ -44,8 +48,15 @@ fn on_all(bundle: &Bundle, tasks: &[Task], visitor: &dyn Visitor, threads: usize
 }
 
 /// Maps items on all cores, keeping their order.
-pub(crate) fn map<T: Sync, R: Send>(items: &[T], threads: usize, of: impl Fn(&T) -> R + Sync + Send) -> Vec<R> {
-    match rayon::ThreadPoolBuilder::new().num_threads(threads.max(1)).build() {
+pub(crate) fn map<T: Sync, R: Send>(
+    items: &[T],
+    threads: usize,
+    of: impl Fn(&T) -> R + Sync + Send,
+) -> Vec<R> {
+    match rayon::ThreadPoolBuilder::new()
+        .num_threads(threads.max(1))
+        .build()
+    {
         Ok(pool) => pool.install(|| items.par_iter().map(of).collect()),
         Err(_) => items.iter().map(of).collect(),
     }

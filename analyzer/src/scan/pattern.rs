@@ -42,7 +42,11 @@ pub(crate) enum PatternError {
 
 /// Parses a regex the way that [`compile`] does.
 pub(crate) fn parse(source: &str) -> Result<Hir, PatternError> {
-    let mut parser = ParserBuilder::new().unicode(false).utf8(false).nest_limit(NEST_LIMIT).build();
+    let mut parser = ParserBuilder::new()
+        .unicode(false)
+        .utf8(false)
+        .nest_limit(NEST_LIMIT)
+        .build();
     parser.parse(source).map_err(|e| {
         let detail = match &e {
             regex_syntax::Error::Parse(e) => e.kind().to_string(),
@@ -72,11 +76,15 @@ impl Pattern {
     /// [`PatternError`] when it is no regex, or has no literal to look for.
     pub(crate) fn new(source: &str) -> Result<Self, PatternError> {
         let hir = parse(source)?;
-        let required =
-            required(&hir).ok_or_else(|| PatternError::NoLiteral(source.to_owned()))?;
+        let required = required(&hir).ok_or_else(|| PatternError::NoLiteral(source.to_owned()))?;
         let mut names = Vec::new();
         capture_names(&hir, &mut names);
-        Ok(Self { source: source.to_owned(), required, regex: OnceLock::new(), names })
+        Ok(Self {
+            source: source.to_owned(),
+            required,
+            regex: OnceLock::new(),
+            names,
+        })
     }
 
     /// The regex as it was written.
@@ -96,7 +104,9 @@ impl Pattern {
 
     /// The regex; `None` if it turns out to be too large.
     pub(crate) fn regex(&self) -> Option<&Regex> {
-        self.regex.get_or_init(|| compile(&self.source).ok()).as_ref()
+        self.regex
+            .get_or_init(|| compile(&self.source).ok())
+            .as_ref()
     }
 }
 

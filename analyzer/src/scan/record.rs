@@ -72,7 +72,9 @@ pub(crate) fn strip_ansi(line: &str) -> Cow<'_, str> {
     let mut rest = line;
     while let Some((before, sequence)) = rest.split_once('\x1b') {
         plain.push_str(before);
-        let end = sequence.find(|c: char| c.is_ascii_alphabetic()).map_or(sequence.len(), |at| at + 1);
+        let end = sequence
+            .find(|c: char| c.is_ascii_alphabetic())
+            .map_or(sequence.len(), |at| at + 1);
         rest = match sequence.strip_prefix('[') {
             Some(_) => sequence.get(end..).unwrap_or_default(),
             None => sequence,
@@ -86,9 +88,16 @@ pub(crate) fn strip_ansi(line: &str) -> Cow<'_, str> {
 pub(crate) fn parse_time(line: &str) -> Record<'_> {
     let (time, body) = split_kubelet_time(line);
     if time.is_some() {
-        let uptime_us = body.trim_start().strip_prefix('[').and_then(|b| b.split_once("s]"));
+        let uptime_us = body
+            .trim_start()
+            .strip_prefix('[')
+            .and_then(|b| b.split_once("s]"));
         let uptime_us = uptime_us.and_then(|(uptime, _)| uptime_us_of(uptime.trim()));
-        return Record { time, uptime_us, ..Record::default() };
+        return Record {
+            time,
+            uptime_us,
+            ..Record::default()
+        };
     }
     parse_body(body)
 }
@@ -125,7 +134,10 @@ fn proxy(line: &str) -> Option<Record<'_>> {
     let uptime_us = uptime_us_of(uptime.trim())?;
     let (level, rest) = rest.trim_start().split_once(' ')?;
     let rest = rest.trim_start();
-    let rest = match rest.strip_prefix("ThreadId(").and_then(|r| r.split_once(") ")) {
+    let rest = match rest
+        .strip_prefix("ThreadId(")
+        .and_then(|r| r.split_once(") "))
+    {
         Some((_, rest)) => rest,
         None => rest,
     };
@@ -142,7 +154,11 @@ fn uptime_us_of(text: &str) -> Option<u64> {
     let (seconds, fraction) = text.split_once('.')?;
     let seconds: u64 = seconds.parse().ok()?;
     // Old proxies print fractions that are no microseconds.
-    let micros: u64 = if fraction.len() == 6 { fraction.parse().ok()? } else { 0 };
+    let micros: u64 = if fraction.len() == 6 {
+        fraction.parse().ok()?
+    } else {
+        0
+    };
     seconds.checked_mul(1_000_000)?.checked_add(micros)
 }
 
@@ -171,7 +187,9 @@ fn target_of(text: &str) -> &str {
             b'}' => depth = depth.saturating_sub(1),
             b' ' if depth == 0 => {
                 let word = text.get(start..at).unwrap_or_default();
-                let Some(word) = word.strip_suffix(':') else { return "" };
+                let Some(word) = word.strip_suffix(':') else {
+                    return "";
+                };
                 let is_span = word.contains('{') || !is_module(word);
                 if !is_span {
                     return word;
@@ -186,7 +204,15 @@ fn target_of(text: &str) -> &str {
 
 fn is_module(word: &str) -> bool {
     const CRATES: [&str; 10] = [
-        "linkerd", "rustls", "hyper", "h2", "tokio", "tower", "hickory", "trust_dns", "kube",
+        "linkerd",
+        "rustls",
+        "hyper",
+        "h2",
+        "tokio",
+        "tower",
+        "hickory",
+        "trust_dns",
+        "kube",
         "kubert",
     ];
     CRATES.iter().any(|c| word.starts_with(c))
@@ -282,9 +308,14 @@ fn klog(line: &str) -> Option<Record<'_>> {
 
 /// Tracing's and logrus's JSON.
 fn json(line: &str) -> Option<Record<'_>> {
-    let Ok(Value::Object(object)) = serde_json::from_str(line) else { return None };
+    let Ok(Value::Object(object)) = serde_json::from_str(line) else {
+        return None;
+    };
     let text = |key: &str| object.get(key).and_then(Value::as_str);
-    let mut record = Record { level: text("level").and_then(Level::parse), ..Record::default() };
+    let mut record = Record {
+        level: text("level").and_then(Level::parse),
+        ..Record::default()
+    };
     match text("timestamp").or_else(|| text("time")) {
         Some(time) if time.starts_with('[') => {
             let inner = time.trim_matches(|c| matches!(c, '[' | ']' | 's' | ' '));
@@ -293,7 +324,9 @@ fn json(line: &str) -> Option<Record<'_>> {
         Some(time) => record.time = time.parse().ok(),
         None => {}
     }
-    let target = text("target").or_else(|| text("component")).unwrap_or_default();
+    let target = text("target")
+        .or_else(|| text("component"))
+        .unwrap_or_default();
     let mut message = String::new();
     if !target.is_empty() && object.contains_key("fields") {
         message = format!("{target}: ");
@@ -302,12 +335,23 @@ fn json(line: &str) -> Option<Record<'_>> {
         Some(Value::Object(fields)) => fields,
         _ => &object,
     };
-    message.push_str(fields.get("message").or_else(|| fields.get("msg")).and_then(Value::as_str).unwrap_or_default());
+    message.push_str(
+        fields
+            .get("message")
+            .or_else(|| fields.get("msg"))
+            .and_then(Value::as_str)
+            .unwrap_or_default(),
+    );
     for (key, value) in fields {
-        if matches!(key.as_str(), "message" | "msg" | "time" | "level" | "timestamp") {
+        if matches!(
+            key.as_str(),
+            "message" | "msg" | "time" | "level" | "timestamp"
+        ) {
             continue;
         }
-        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let value = value
+            .as_str()
+            .map_or_else(|| value.to_string(), str::to_owned);
         message.push_str(&format!(" {key}={value}"));
     }
     record.target = Cow::Owned(target.to_owned());
@@ -344,7 +388,10 @@ mod tests {
             r#"{"timestamp":"[    11.604110s]","level":"INFO","fields":{"message":"Connection denied","client":"10.244.0.79:47932"},"target":"linkerd_app_inbound::policy::tcp","threadId":"ThreadId(1)"}"#,
         );
         assert_eq!((json.level, json.uptime_us), (plain.level, plain.uptime_us));
-        assert!(json.message.ends_with("Connection denied client=10.244.0.79:47932"));
+        assert!(
+            json.message
+                .ends_with("Connection denied client=10.244.0.79:47932")
+        );
         assert_eq!(json.target, plain.target);
     }
 
@@ -354,14 +401,20 @@ mod tests {
             r#"time="2024-06-06T11:01:45Z" level=warning msg="a \"quoted\" name" component=server addr=":8086""#,
         );
         assert_eq!(record.level, Some(Level::Warn));
-        assert_eq!(record.message, "a \"quoted\" name component=server addr=:8086");
+        assert_eq!(
+            record.message,
+            "a \"quoted\" name component=server addr=:8086"
+        );
         assert_eq!(record.target, "server");
     }
 
     #[test]
     fn klog_and_tracing_headers_are_known() {
         let klog = parse("E0601 12:00:00.000000       1 reflector.go:138] Failed to watch");
-        assert_eq!((klog.level, klog.message.as_ref()), (Some(Level::Error), "Failed to watch"));
+        assert_eq!(
+            (klog.level, klog.message.as_ref()),
+            (Some(Level::Error), "Failed to watch")
+        );
         let tracing = parse(
             "2023-07-26T09:19:35.291752Z  INFO grpc{port=8090}: linkerd_policy_controller: listening",
         );

@@ -9,8 +9,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bundle::{Block, EntryInfo, Interest, Problem, Visitor};
 
 enum Item {
-    Block { entry: Arc<EntryInfo>, bytes: Vec<u8>, offset: u64, first_line: u64, flags: (bool, bool) },
-    Whole { entry: Arc<EntryInfo>, bytes: Vec<u8> },
+    Block {
+        entry: Arc<EntryInfo>,
+        bytes: Vec<u8>,
+        offset: u64,
+        first_line: u64,
+        flags: (bool, bool),
+    },
+    Whole {
+        entry: Arc<EntryInfo>,
+        bytes: Vec<u8>,
+    },
 }
 
 /// A visitor that sends copies instead of doing the work itself.
@@ -27,7 +36,10 @@ impl<'a> Relay<'a> {
     /// A relay to `visitor` that holds at most `bound` items.
     pub(super) fn new(visitor: &'a dyn Visitor, bound: usize) -> (Self, Work) {
         let (sender, receiver) = sync_channel(bound);
-        (Self { visitor, sender }, Work(Arc::new(Mutex::new(receiver))))
+        (
+            Self { visitor, sender },
+            Work(Arc::new(Mutex::new(receiver))),
+        )
     }
 
     /// Sends an item, or does its work here if nobody takes it any more.
@@ -54,8 +66,20 @@ impl Work {
 fn deliver(item: Item, visitor: &dyn Visitor) {
     match item {
         Item::Whole { entry, bytes } => visitor.whole(&entry, bytes),
-        Item::Block { entry, bytes, offset, first_line, flags: (starts_mid_line, is_last) } => {
-            let block = Block { bytes: &bytes, offset, first_line, starts_mid_line, is_last };
+        Item::Block {
+            entry,
+            bytes,
+            offset,
+            first_line,
+            flags: (starts_mid_line, is_last),
+        } => {
+            let block = Block {
+                bytes: &bytes,
+                offset,
+                first_line,
+                starts_mid_line,
+                is_last,
+            };
             visitor.block(&entry, block);
         }
     }
@@ -82,7 +106,10 @@ impl Visitor for Relay<'_> {
     }
 
     fn whole(&self, entry: &Arc<EntryInfo>, bytes: Vec<u8>) {
-        self.send(Item::Whole { entry: Arc::clone(entry), bytes });
+        self.send(Item::Whole {
+            entry: Arc::clone(entry),
+            bytes,
+        });
     }
 
     fn problem(&self, problem: Problem) {

@@ -119,7 +119,12 @@ impl Clock {
         if let Some(time) = replayed {
             let header = date.map(|d| d.header);
             let captured_at = time.timestamp();
-            return Self { captured_at, finished_at: None, difference_s: None, header };
+            return Self {
+                captured_at,
+                finished_at: None,
+                difference_s: None,
+                header,
+            };
         }
         Self {
             captured_at,

@@ -79,8 +79,10 @@ struct Place {
 pub(super) fn derive(sources: &Sources<'_>) -> Vec<(&'static str, Vec<Fact>)> {
     let places = places(sources);
     let anchors = anchors(sources);
+    let of_anchors = places.iter().filter(|p| p.role == "trust-anchor");
     vec![
-        ("certificates", rows(sources, &places)),
+        ("trust_anchors", rows(sources, of_anchors)),
+        ("certificates", rows(sources, places.iter())),
         ("chains", chains(sources, &places, &anchors)),
         ("trust_roots", trust_roots(sources, &anchors)),
         ("issuers", issuers(sources, &places)),
@@ -174,7 +176,7 @@ fn place(role: &'static str, object: &Object, what: &str, pem: &[u8]) -> Option<
 }
 
 /// Table `certificates`. The same certificate in the same role is one row with all its places.
-fn rows(sources: &Sources<'_>, places: &[Place]) -> Vec<Fact> {
+fn rows<'p>(sources: &Sources<'_>, places: impl Iterator<Item = &'p Place>) -> Vec<Fact> {
     let mut facts: BTreeMap<(&str, &str), Fact> = BTreeMap::new();
     for place in places {
         for certificate in &place.certificates {

@@ -11,7 +11,9 @@ use crate::rule::version::Version;
 pub(super) fn add(context: &mut Context<'_, '_>) {
     let added = [
         context.add_function("quantity", |text: Value| number(&text)),
-        context.add_function("compareVersions", |a: Arc<String>, b: Arc<String>| compare(&a, &b)),
+        context.add_function("compareVersions", |a: Arc<String>, b: Arc<String>| {
+            compare(&a, &b)
+        }),
         context.add_function("atLeast", |a: Arc<String>, b: Arc<String>| {
             Ok::<bool, ExecutionError>(compare(&a, &b)? >= 0)
         }),
@@ -23,7 +25,10 @@ fn number(value: &Value) -> Result<f64, ExecutionError> {
     let wrong = || ExecutionError::function_error("quantity", format!("{value:?} is no quantity"));
     match value {
         Value::String(text) => quantity(text).ok_or_else(wrong),
-        #[expect(clippy::cast_precision_loss, reason = "CEL's own conversion loses the same")]
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "CEL's own conversion loses the same"
+        )]
         Value::Int(int) => Ok(*int as f64),
         Value::Float(float) => Ok(*float),
         _ => Err(wrong()),
@@ -54,7 +59,9 @@ pub(crate) fn quantity(text: &str) -> Option<f64> {
         .iter()
         .find_map(|(suffix, factor)| text.strip_suffix(suffix).map(|digits| (digits, *factor)))
         .unwrap_or((text, 1.0));
-    let is_number = digits.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'-' | b'+' | b'e' | b'E'));
+    let is_number = digits
+        .bytes()
+        .all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'-' | b'+' | b'e' | b'E'));
     let number: f64 = digits.parse().ok().filter(|_| is_number)?;
     Some(number * factor)
 }
@@ -82,7 +89,13 @@ mod tests {
 
     #[test]
     fn quantities_are_read_as_kubernetes_does() {
-        for (text, number) in [("100m", 0.1), ("250Mi", 262_144_000.0), ("1", 1.0), ("2k", 2000.0), ("1e3", 1000.0)] {
+        for (text, number) in [
+            ("100m", 0.1),
+            ("250Mi", 262_144_000.0),
+            ("1", 1.0),
+            ("2k", 2000.0),
+            ("1e3", 1000.0),
+        ] {
             assert_eq!(quantity(text), Some(number), "{text}");
         }
         assert_eq!(quantity("much"), None);

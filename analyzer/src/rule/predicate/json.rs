@@ -23,8 +23,14 @@ pub(crate) fn value<'v>(json: &'v Value) -> Box<dyn Val + 'v> {
             None => Box::new(CelDouble::from(n.as_f64().unwrap_or(f64::NAN))),
         },
         Value::String(s) => Box::new(CelString::from(s.as_str())),
-        Value::Array(items) => Box::new(List { items, made: OnceLock::new() }),
-        Value::Object(map) => Box::new(Object { map, keys: OnceLock::new() }),
+        Value::Array(items) => Box::new(List {
+            items,
+            made: OnceLock::new(),
+        }),
+        Value::Object(map) => Box::new(Object {
+            map,
+            keys: OnceLock::new(),
+        }),
     }
 }
 
@@ -108,7 +114,8 @@ struct List<'v> {
 
 impl<'v> List<'v> {
     fn list(&self) -> &CelList<'v> {
-        self.made.get_or_init(|| CelList::from(self.items.iter().map(value).collect::<Vec<_>>()))
+        self.made
+            .get_or_init(|| CelList::from(self.items.iter().map(value).collect::<Vec<_>>()))
     }
 }
 
@@ -166,7 +173,9 @@ impl<'v> Indexer for List<'v> {
     where
         Self: 'w,
     {
-        let index = key.downcast_ref::<CelInt>().and_then(|i| usize::try_from(*i.inner()).ok());
+        let index = key
+            .downcast_ref::<CelInt>()
+            .and_then(|i| usize::try_from(*i.inner()).ok());
         let item = index.and_then(|index| self.items.get(index));
         Ok(item.map_or_else(|| CowVal::owned(Absent), |item| CowVal::Owned(value(item))))
     }
@@ -242,7 +251,9 @@ impl Val for Object<'_> {
 
 impl Container for Object<'_> {
     fn contains(&self, wanted: &dyn Val) -> Result<bool, ExecutionError> {
-        Ok(wanted.downcast_ref::<CelString>().is_some_and(|key| self.map.contains_key(key.inner())))
+        Ok(wanted
+            .downcast_ref::<CelString>()
+            .is_some_and(|key| self.map.contains_key(key.inner())))
     }
 }
 
@@ -251,8 +262,13 @@ impl<'v> Indexer for Object<'v> {
     where
         Self: 'w,
     {
-        let field = key.downcast_ref::<CelString>().and_then(|key| self.map.get(key.inner()));
-        Ok(field.map_or_else(|| CowVal::owned(Absent), |field| CowVal::Owned(value(field))))
+        let field = key
+            .downcast_ref::<CelString>()
+            .and_then(|key| self.map.get(key.inner()));
+        Ok(field.map_or_else(
+            || CowVal::owned(Absent),
+            |field| CowVal::Owned(value(field)),
+        ))
     }
 
     fn steal<'w>(self: Box<Self>, key: &dyn Val) -> Result<Box<dyn Val + 'w>, ExecutionError>
@@ -268,7 +284,12 @@ impl<'v> Iterable for Object<'v> {
     where
         Self: 'w,
     {
-        let keys = self.keys.get_or_init(|| self.map.keys().map(|k| CelString::from(k.as_str())).collect());
+        let keys = self.keys.get_or_init(|| {
+            self.map
+                .keys()
+                .map(|k| CelString::from(k.as_str()))
+                .collect()
+        });
         Box::new(Items(keys.iter()))
     }
 }

@@ -37,22 +37,35 @@ impl Predicate {
     /// What is wrong with it and what to write instead.
     pub(crate) fn new(source: &str, variables: &[&str]) -> Result<Self, String> {
         if source.len() > MAX_BYTES {
-            return Err(format!("longer than the {MAX_BYTES} bytes that an expression may have"));
+            return Err(format!(
+                "longer than the {MAX_BYTES} bytes that an expression may have"
+            ));
         }
         let program = Program::compile(source).map_err(|e| format!("not a CEL expression: {e}"))?;
         let references = program.references();
-        let mut unknown: Vec<&str> =
-            references.variables().into_iter().filter(|name| !variables.contains(name) && !name.starts_with('@')).collect();
+        let mut unknown: Vec<&str> = references
+            .variables()
+            .into_iter()
+            .filter(|name| !variables.contains(name) && !name.starts_with('@'))
+            .collect();
         unknown.sort_unstable();
         if let Some(unknown) = unknown.first() {
-            return Err(format!("no variable `{unknown}`; there are {}", listed(variables)));
+            return Err(format!(
+                "no variable `{unknown}`; there are {}",
+                listed(variables)
+            ));
         }
         let mut expression = program.expression().clone();
         let nested = prepare(&mut expression);
         if nested > MAX_NESTED {
-            return Err(format!("{nested} loops within each other; at most {MAX_NESTED} are allowed"));
+            return Err(format!(
+                "{nested} loops within each other; at most {MAX_NESTED} are allowed"
+            ));
         }
-        Ok(Self { source: source.to_owned(), expression })
+        Ok(Self {
+            source: source.to_owned(),
+            expression,
+        })
     }
 
     /// The expression as it was written.
@@ -66,7 +79,10 @@ impl Predicate {
             Ok(value) => match value.downcast_ref::<CelBool>() {
                 Some(verdict) => Ok(*verdict.inner()),
                 None if value.get_type().name() == "null_type" => Ok(false),
-                None => Err(format!("gives {} instead of true or false", value.get_type().name())),
+                None => Err(format!(
+                    "gives {} instead of true or false",
+                    value.get_type().name()
+                )),
             },
             Err(error) if is_absence(&error) => Ok(false),
             Err(error) => Err(crate::evidence::shorten(&error.to_string())),
@@ -76,19 +92,26 @@ impl Predicate {
 
 /// Names in back-quotes, joined by commas.
 pub(crate) fn listed<S: AsRef<str>>(names: &[S]) -> String {
-    names.iter().map(|name| format!("`{}`", name.as_ref())).collect::<Vec<_>>().join(", ")
+    names
+        .iter()
+        .map(|name| format!("`{}`", name.as_ref()))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// Whether an error only says that a field is not there.
 fn is_absence(error: &ExecutionError) -> bool {
     match error {
         ExecutionError::NoSuchKey(_) => true,
-        ExecutionError::NoSuchOverload(overload) => {
-            overload.argument_types().iter().any(|name| name == "null_type")
-        }
+        ExecutionError::NoSuchOverload(overload) => overload
+            .argument_types()
+            .iter()
+            .any(|name| name == "null_type"),
         ExecutionError::UnexpectedType { got, .. } => got == "null_type" || got == "null",
         ExecutionError::UnsupportedTargetType { target } => *target == Value::Null,
-        ExecutionError::UnsupportedBinaryOperator(_, a, b) => *a == Value::Null || *b == Value::Null,
+        ExecutionError::UnsupportedBinaryOperator(_, a, b) => {
+            *a == Value::Null || *b == Value::Null
+        }
         ExecutionError::ValuesNotComparable(a, b) => *a == Value::Null || *b == Value::Null,
         _ => false,
     }
@@ -107,13 +130,22 @@ fn prepare(expression: &mut IdedExpr) -> usize {
                 let null = Expr::Literal(LiteralValue::Null);
                 let args = vec![IdedExpr { id, expr: select }, IdedExpr { id, expr: null }];
                 let func_name = operators::NOT_EQUALS.to_owned();
-                expression.expr = Expr::Call(CallExpr { func_name, target: None, args });
+                expression.expr = Expr::Call(CallExpr {
+                    func_name,
+                    target: None,
+                    args,
+                });
             }
             depth
         }
         Expr::Call(call) => {
             let target = call.target.as_mut().map_or(0, |target| prepare(target));
-            call.args.iter_mut().map(prepare).max().unwrap_or(0).max(target)
+            call.args
+                .iter_mut()
+                .map(prepare)
+                .max()
+                .unwrap_or(0)
+                .max(target)
         }
         Expr::List(list) => list.elements.iter_mut().map(prepare).max().unwrap_or(0),
         Expr::Comprehension(comprehension) => prepare_loop(comprehension),
@@ -122,7 +154,11 @@ fn prepare(expression: &mut IdedExpr) -> usize {
 }
 
 fn prepare_loop(comprehension: &mut ComprehensionExpr) -> usize {
-    let inner = [&mut comprehension.loop_cond, &mut comprehension.loop_step, &mut comprehension.result];
+    let inner = [
+        &mut comprehension.loop_cond,
+        &mut comprehension.loop_step,
+        &mut comprehension.result,
+    ];
     let inner = inner.into_iter().map(prepare).max().unwrap_or(0);
     prepare(&mut comprehension.iter_range).max(inner + 1)
 }
@@ -133,7 +169,9 @@ pub(crate) fn context<'v>(at: Timestamp, mesh: &'v Json) -> Context<'v, 'v> {
     let mut context = Context::with_env(Arc::clone(&ENV));
     functions::add(&mut context);
     let literal = Program::compile(&format!("timestamp('{at}')"));
-    let now = literal.ok().and_then(|program| program.execute(&context).ok());
+    let now = literal
+        .ok()
+        .and_then(|program| program.execute(&context).ok());
     context.add_variable_from_value("at", now.unwrap_or(Value::Null));
     context.add_variable_as_val("mesh", json::value(mesh));
     context
@@ -202,7 +240,11 @@ mod tests {
         assert!(holds("timestamp('yesterday') < at", &json!({})).is_err());
         assert!(holds("row.n + 'x' == 'y'", &json!({"n": 1})).is_err());
         assert!(holds("row.n", &json!({"n": 1})).is_err());
-        assert!(holds("roww.n == 1", &json!({"n": 1})).unwrap_err().contains("no variable `roww`"));
+        assert!(
+            holds("roww.n == 1", &json!({"n": 1}))
+                .unwrap_err()
+                .contains("no variable `roww`")
+        );
         assert!(holds("row.n ==", &json!({})).is_err());
         let deep = "row.a.exists(a, a.exists(b, b.exists(c, c == 1)))";
         assert!(holds(deep, &json!({})).unwrap_err().contains("loops"));

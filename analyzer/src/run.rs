@@ -114,37 +114,34 @@ fn write_all(args: &AnalyzeArgs, reports: &[Report]) -> anyhow::Result<()> {
         &args.outputs
     };
     for output in outputs {
-        match &output.file {
-            Some(path) => {
-                let failed = || format!("cannot write `{}`", path.display());
-                let mut file = BufWriter::new(File::create(path).with_context(failed)?);
-                write_one(
-                    output.format,
-                    reports,
-                    Look {
-                        color: false,
-                        all: args.all,
-                    },
-                    &mut file,
-                )
-                .and_then(|()| file.flush())
-                .with_context(failed)?;
-            }
-            None => {
-                let stdout = anstream::stdout();
-                let color = io::stdout().is_terminal();
-                let mut to = BufWriter::new(stdout.lock());
-                write_one(
-                    output.format,
-                    reports,
-                    Look {
-                        color,
-                        all: args.all,
-                    },
-                    &mut to,
-                )?;
-                to.flush()?;
-            }
+        if let Some(path) = &output.file {
+            let failed = || format!("cannot write `{}`", path.display());
+            let mut file = BufWriter::new(File::create(path).with_context(failed)?);
+            write_one(
+                output.format,
+                reports,
+                Look {
+                    color: false,
+                    all: args.all,
+                },
+                &mut file,
+            )
+            .and_then(|()| file.flush())
+            .with_context(failed)?;
+        } else {
+            let stdout = anstream::stdout();
+            let color = io::stdout().is_terminal();
+            let mut to = BufWriter::new(stdout.lock());
+            write_one(
+                output.format,
+                reports,
+                Look {
+                    color,
+                    all: args.all,
+                },
+                &mut to,
+            )?;
+            to.flush()?;
         }
     }
     Ok(())

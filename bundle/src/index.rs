@@ -80,16 +80,16 @@ const GZIP_HEADER: [u8; 10] = [0x1f, 0x8b, 8, 4, 0, 0, 0, 0, 0, 0xff];
 /// An empty final deflate block of the stored kind, then CRC and size, all zero.
 const EMPTY_BODY: [u8; 13] = [1, 0, 0, 0xff, 0xff, 0, 0, 0, 0, 0, 0, 0, 0];
 /// Version byte in front of the two numbers.
-const PAYLOAD_BYTES: usize = 21;
+const PAYLOAD_BYTES: u16 = 21;
 
 /// An empty gzip member whose extra field says where the index's member starts and what the
 /// CRC-32 of the index is, both in lower-case hexadecimal.
 pub(crate) fn footer(index_offset: u64, index_crc: u32) -> Vec<u8> {
     let payload = format!("{index_offset:013x}{index_crc:08x}");
     let mut out = GZIP_HEADER.to_vec();
-    out.extend_from_slice(&(PAYLOAD_BYTES as u16 + 4).to_le_bytes());
+    out.extend_from_slice(&(PAYLOAD_BYTES + 4).to_le_bytes());
     out.extend_from_slice(&SUBFIELD);
-    out.extend_from_slice(&(PAYLOAD_BYTES as u16).to_le_bytes());
+    out.extend_from_slice(&PAYLOAD_BYTES.to_le_bytes());
     out.extend_from_slice(payload.as_bytes());
     out.extend_from_slice(&EMPTY_BODY);
     out
@@ -101,7 +101,7 @@ pub(crate) fn parse_footer(bytes: &[u8]) -> Option<(u64, u32)> {
     let (lengths, rest) = rest.split_at_checked(6)?;
     let expected = footer(0, 0);
     (lengths == expected.get(10..16)?).then_some(())?;
-    let (payload, body) = rest.split_at_checked(PAYLOAD_BYTES)?;
+    let (payload, body) = rest.split_at_checked(usize::from(PAYLOAD_BYTES))?;
     (body == EMPTY_BODY).then_some(())?;
     let text = std::str::from_utf8(payload).ok()?;
     let (offset, crc) = text.split_at_checked(13)?;

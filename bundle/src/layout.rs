@@ -28,7 +28,7 @@ pub enum EntryKind {
     },
     /// A list of custom resources; `namespace` is `None` for cluster-scoped kinds.
     CustomObjects {
-        /// Name of the CustomResourceDefinition: `servers.policy.linkerd.io`.
+        /// Name of the `CustomResourceDefinition`: `servers.policy.linkerd.io`.
         crd: String,
         /// The namespace of the list.
         namespace: Option<String>,

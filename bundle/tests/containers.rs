@@ -1,5 +1,13 @@
 //! What is written is read back, by us and by the programs that people have.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    clippy::naive_bytecount,
+    reason = "a test may fail loudly and says what it skips"
+)]
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -12,6 +20,7 @@ use linkerd_bundle::{
 use proptest::prelude::*;
 
 type Entries = BTreeMap<String, Vec<u8>>;
+type Blocks = BTreeMap<u64, (u64, Vec<u8>)>;
 
 fn manifest() -> Manifest {
     serde_json::from_str(r#"{"format":1,"collector":"test","captured_at":"2026-11-23T00:00:00Z"}"#)
@@ -39,7 +48,8 @@ fn write(path: &Path, container: Container, threads: usize, entries: &Entries) -
 /// Gathers what tasks deliver, as blocks or as wholes.
 struct Gather {
     interest: Interest,
-    blocks: Mutex<BTreeMap<String, BTreeMap<u64, (u64, Vec<u8>)>>>,
+    /// By entry and offset: the first line's number and the bytes.
+    blocks: Mutex<BTreeMap<String, Blocks>>,
     wholes: Mutex<Entries>,
     problems: Mutex<Vec<Problem>>,
 }
@@ -108,7 +118,7 @@ fn log(lines: usize) -> Vec<u8> {
 /// Entries of every awkward shape: empty, small, over several blocks, without newlines.
 fn entries() -> Entries {
     let noise: Vec<u8> = (0..3_000_000_u32)
-        .map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8)
+        .map(|i| i.wrapping_mul(2_654_435_761).to_le_bytes()[2])
         .map(|b| if b == b'\n' { 0 } else { b })
         .collect();
     [
@@ -241,20 +251,17 @@ fn a_damaged_block_costs_that_block_only() {
 
 /// Runs a program; false, said on the test's line, if it is not installed.
 fn run(program: &str, arguments: &[&str], folder: &Path) -> bool {
-    match Command::new(program)
+    if let Ok(output) = Command::new(program)
         .args(arguments)
         .current_dir(folder)
         .output()
     {
-        Ok(output) => {
-            let told = String::from_utf8_lossy(&output.stderr);
-            assert!(output.status.success(), "{program} {arguments:?}: {told}");
-            true
-        }
-        Err(_) => {
-            println!("skipped: `{program}` is not on the PATH");
-            false
-        }
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{program} {arguments:?}: {told}");
+        true
+    } else {
+        println!("skipped: `{program}` is not on the PATH");
+        false
     }
 }
 
@@ -357,7 +364,7 @@ proptest! {
             .into_iter()
             .filter(|(name, _)| EntryPath::parse(name.as_str()).is_ok() && name != "manifest.json")
             .map(|(name, (step, length))| {
-                let byte = |i: usize| if i % (usize::from(step) * 37 + 1) == 0 { b'\n' } else { b'x' };
+                let byte = |i: usize| if i.is_multiple_of(usize::from(step) * 37 + 1) { b'\n' } else { b'x' };
                 (name, (0..length).map(byte).collect())
             })
             .collect();

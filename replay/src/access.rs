@@ -3,7 +3,7 @@
 use axum::response::{IntoResponse as _, Response};
 use serde_json::{Value, json};
 
-use crate::status::{Status, json_response};
+use crate::status::{Status, json_response, put};
 use crate::store::Store;
 
 /// Whether a POST to this resource is a question, not a write.
@@ -40,7 +40,11 @@ fn access_review(store: &Store, spec: &Value) -> Value {
     let allowed = is_allowed(store, spec);
     let mut status = json!({"allowed": allowed});
     if allowed {
-        status["reason"] = json!("the recorded rules of the collecting user allow it");
+        put(
+            &mut status,
+            "reason",
+            json!("the recorded rules of the collecting user allow it"),
+        );
     }
     json!({
         "kind": "SelfSubjectAccessReview",

@@ -6,6 +6,8 @@ use bundle::Bundle;
 use bundle::resources;
 use serde_json::{Value, json};
 
+use crate::status::put;
+
 /// The content type of aggregated discovery.
 pub(crate) const AGGREGATED: &str =
     "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
@@ -74,7 +76,7 @@ impl Discovery {
     }
 
     /// `/api`.
-    pub(crate) fn core(&self) -> Value {
+    pub(crate) fn core() -> Value {
         json!({
             "kind": "APIVersions",
             "versions": ["v1"],
@@ -98,8 +100,8 @@ impl Discovery {
     pub(crate) fn group(&self, wanted: &str) -> Option<Value> {
         let group = self.named_groups().find(|g| name(g) == Some(wanted))?;
         let mut out = group.clone();
-        out["kind"] = json!("APIGroup");
-        out["apiVersion"] = json!("v1");
+        put(&mut out, "kind", json!("APIGroup"));
+        put(&mut out, "apiVersion", json!("v1"));
         Some(out)
     }
 
@@ -108,7 +110,7 @@ impl Discovery {
         let mut list = self.lists.get(group_version)?.clone();
         // A real server says the version of the list itself for named groups only.
         if group_version.contains('/') {
-            list["apiVersion"] = json!("v1");
+            put(&mut list, "apiVersion", json!("v1"));
         }
         Some(list)
     }
@@ -156,7 +158,7 @@ impl Discovery {
             .collect();
         let mut metadata = json!({"creationTimestamp": null});
         if let Some(name) = name(group).filter(|n| !n.is_empty()) {
-            metadata["name"] = json!(name);
+            put(&mut metadata, "name", json!(name));
         }
         json!({"metadata": metadata, "versions": versions})
     }
@@ -222,7 +224,7 @@ fn aggregated_resource(resource: &Value, all: &[&Value]) -> Value {
     });
     for field in ["shortNames", "categories"] {
         if let Some(value) = resource.get(field) {
-            out[field] = value.clone();
+            put(&mut out, field, value.clone());
         }
     }
     let subresources: Vec<Value> = all
@@ -235,7 +237,7 @@ fn aggregated_resource(resource: &Value, all: &[&Value]) -> Value {
         })
         .collect();
     if !subresources.is_empty() {
-        out["subresources"] = json!(subresources);
+        put(&mut out, "subresources", json!(subresources));
     }
     out
 }

@@ -33,9 +33,8 @@ fn log(store: &Store, target: &Target, query: &Query) -> Result<Response, Status
         container: container.clone(),
         previous,
     };
-    let content = match store.read(&kind) {
-        Some(content) => content,
-        None => return Err(missing(store, pod, (namespace, name), &container, previous)),
+    let Some(content) = store.read(&kind) else {
+        return Err(missing(store, pod, (namespace, name), &container, previous));
     };
     let from = match (query.text("sinceTime"), since) {
         ("", Some(seconds)) => store

@@ -9,7 +9,7 @@ use crate::names::Gvr;
 use crate::query::{Continue, Form, Query};
 use crate::route::Target;
 use crate::selector::{Fields, Labels};
-use crate::status::{Status, json_response, typed_response};
+use crate::status::{Status, json_response, put, typed_response};
 use crate::store::{Held, Store, place};
 use crate::{events, table};
 
@@ -82,8 +82,8 @@ fn kind(store: &Store, gvr: &Gvr, object: &Value) -> String {
 /// An object in the version that is asked for, with its type.
 fn typed(object: &Value, gvr: &Gvr, kind: &str) -> Value {
     let mut item = untyped(object, gvr);
-    item["kind"] = json!(kind);
-    item["apiVersion"] = json!(gvr.api_version());
+    put(&mut item, "kind", json!(kind));
+    put(&mut item, "apiVersion", json!(gvr.api_version()));
     item
 }
 
@@ -96,7 +96,7 @@ fn untyped(object: &Value, gvr: &Gvr) -> Value {
         object.clone()
     };
     if item.get("apiVersion").is_some() {
-        item["apiVersion"] = json!(gvr.api_version());
+        put(&mut item, "apiVersion", json!(gvr.api_version()));
     }
     item
 }
@@ -127,7 +127,7 @@ fn scale(object: &Value) -> Value {
         "creationTimestamp",
     ] {
         if let Some(value) = object.pointer(&format!("/metadata/{field}")) {
-            metadata[field] = value.clone();
+            put(&mut metadata, field, value.clone());
         }
     }
     json!({
@@ -168,7 +168,7 @@ fn list_or_watch(
         return watch(store, target, query, &chosen, version);
     }
     let (page, mut metadata) = page(target, query, &chosen, limit)?;
-    metadata["resourceVersion"] = json!(version.to_string());
+    put(&mut metadata, "resourceVersion", json!(version.to_string()));
     let first = page.first().copied().unwrap_or(&Value::Null);
     let kind = kind(store, &target.gvr, first);
     let body = match form {
@@ -228,17 +228,21 @@ fn page<'a>(
             .pointer("/metadata/resourceVersion")
             .and_then(Value::as_str);
         let resource_version = version.and_then(|v| v.parse().ok()).unwrap_or(0);
-        metadata["continue"] = json!(
-            Continue {
-                resource_version,
-                start: key(last)
-            }
-            .encode()
+        put(
+            &mut metadata,
+            "continue",
+            json!(
+                Continue {
+                    resource_version,
+                    start: key(last)
+                }
+                .encode()
+            ),
         );
         let is_selected =
             !query.text("labelSelector").is_empty() || !query.text("fieldSelector").is_empty();
         if !is_selected {
-            metadata["remainingItemCount"] = json!(remaining.len());
+            put(&mut metadata, "remainingItemCount", json!(remaining.len()));
         }
     }
     Ok((page.to_vec(), metadata))

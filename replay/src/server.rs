@@ -11,7 +11,7 @@ use http::{HeaderMap, Method};
 use serde_json::json;
 use tokio::net::TcpListener;
 
-use crate::discovery::AGGREGATED;
+use crate::discovery::{AGGREGATED, Discovery};
 use crate::query::Query;
 use crate::route::{Route, Target};
 use crate::status::{Status, json_response, text_response, typed_response};
@@ -70,7 +70,7 @@ async fn dispatch(store: Arc<Store>, request: Request) -> Response {
         Route::Version => json_response(200, &store.version),
         Route::Api if accept.contains("as=APIGroupDiscoveryList") => aggregated(&store, true),
         Route::Apis if accept.contains("as=APIGroupDiscoveryList") => aggregated(&store, false),
-        Route::Api => json_response(200, &store.discovery.core()),
+        Route::Api => json_response(200, &Discovery::core()),
         Route::Apis => json_response(200, &store.discovery.group_list()),
         Route::Group(group) => found(store.discovery.group(&group)),
         Route::GroupVersion(version) => found(store.discovery.resources(&version)),

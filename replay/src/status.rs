@@ -90,10 +90,10 @@ impl Status {
             "causes": [{"reason": "FieldValueInvalid", "message": detail, "field": field}],
         });
         if !name.is_empty() {
-            details["name"] = json!(name);
+            put(&mut details, "name", json!(name));
         }
         if !group.is_empty() {
-            details["group"] = json!(group);
+            put(&mut details, "group", json!(group));
         }
         Self {
             details: Some(details),
@@ -128,7 +128,7 @@ impl Status {
             "code": self.code,
         });
         if let Some(details) = &self.details {
-            body["details"] = details.clone();
+            put(&mut body, "details", details.clone());
         }
         body
     }
@@ -145,6 +145,13 @@ fn qualified(plural: &str, group: &str) -> String {
         plural.to_owned()
     } else {
         format!("{plural}.{group}")
+    }
+}
+
+/// Sets a field of an object; of anything else there is nothing to set.
+pub(crate) fn put(value: &mut Value, field: &str, new: Value) {
+    if let Some(object) = value.as_object_mut() {
+        object.insert(field.to_owned(), new);
     }
 }
 

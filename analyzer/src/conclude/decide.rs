@@ -217,15 +217,14 @@ fn merge(findings: Vec<Finding>) -> Vec<Finding> {
     let mut merged: Vec<Finding> = Vec::new();
     let mut places: BTreeMap<String, usize> = BTreeMap::new();
     for finding in findings {
-        match places
+        if let Some(known) = places
             .get(&finding.message)
             .and_then(|at| merged.get_mut(*at))
         {
-            Some(known) => render::absorb(known, finding),
-            None => {
-                places.insert(finding.message.clone(), merged.len());
-                merged.push(finding);
-            }
+            render::absorb(known, finding)
+        } else {
+            places.insert(finding.message.clone(), merged.len());
+            merged.push(finding);
         }
     }
     merged

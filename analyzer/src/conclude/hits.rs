@@ -224,7 +224,7 @@ fn captures(text: Option<&(&str, Regex)>, fact: &Fact) -> Option<BTreeMap<String
     Some(named.collect())
 }
 
-fn row<'a>(fact: &'a Fact, captures: BTreeMap<String, Vec<String>>) -> Hit<'a> {
+fn row(fact: &Fact, captures: BTreeMap<String, Vec<String>>) -> Hit<'_> {
     let time = |name: &str| {
         fact.fields
             .get(name)

@@ -185,7 +185,7 @@ fn captured(by: By, value: &str, hit: &Hit<'_>) -> Subject {
 }
 
 /// Guesses a workload from a pod's name: `cart-7d9c4f5b6-x2k8p` is of Deployment `cart`, `db-0`
-/// of StatefulSet `db`.
+/// of `StatefulSet` `db`.
 fn guess(pod: &str) -> (&'static str, &str) {
     let is_random = |part: &str| part.len() == 5 && part.bytes().all(|b| b.is_ascii_alphanumeric());
     let is_hash = |part: &str| {

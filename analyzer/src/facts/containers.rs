@@ -26,6 +26,10 @@ pub(super) fn derive(sources: &Sources<'_>) -> Vec<Fact> {
     facts
 }
 
+#[expect(
+    clippy::too_many_lines,
+    reason = "one line for each field of the table"
+)]
 fn fact(sources: &Sources<'_>, pod: &Object, spec: &Value, is_init: bool) -> Fact {
     let name = text(spec, "/name");
     let none = Value::Null;
@@ -121,20 +125,20 @@ fn state<'a>(status: &'a Value, pointer: &str) -> (&'a str, &'a Value) {
 fn excerpt(pod: &Object, name: &str, status: &Value) -> String {
     let (kind, now) = state(status, "/state");
     let (_, last) = state(status, "/lastState");
-    let mut out = format!(
+    let mut parts = vec![format!(
         "Pod {}/{}: container {name} {kind}",
         pod.namespace, pod.name
-    );
+    )];
     for (word, value) in [("", text(now, "/reason")), ("last ", text(last, "/reason"))] {
         if !value.is_empty() {
-            out.push_str(&format!(", {word}{value}"));
+            parts.push(format!(", {word}{value}"));
         }
     }
     if let Some(code) = int(now, "/exitCode").or_else(|| int(last, "/exitCode")) {
-        out.push_str(&format!(", exit code {code}"));
+        parts.push(format!(", exit code {code}"));
     }
     if let Some(restarts) = int(status, "/restartCount").filter(|r| *r > 0) {
-        out.push_str(&format!(", {restarts} restarts"));
+        parts.push(format!(", {restarts} restarts"));
     }
     let message = text(now, "/message");
     let message = if message.is_empty() {
@@ -143,9 +147,9 @@ fn excerpt(pod: &Object, name: &str, status: &Value) -> String {
         message
     };
     if !message.is_empty() {
-        out.push_str(&format!(": {message}"));
+        parts.push(format!(": {message}"));
     }
-    out
+    parts.concat()
 }
 
 /// The last line that a failed container wrote: of its previous instance if there is one.
@@ -192,9 +196,8 @@ fn last_log_line(
 fn registry(image: &str) -> &str {
     match image.split_once('/') {
         Some((first, _)) if first.contains(['.', ':']) || first == "localhost" => first,
-        Some(_) => "docker.io",
         None if image.is_empty() => "",
-        None => "docker.io",
+        _ => "docker.io",
     }
 }
 

@@ -19,6 +19,10 @@ pub(super) fn derive(sources: &Sources<'_>) -> Vec<Fact> {
         .collect()
 }
 
+#[expect(
+    clippy::too_many_lines,
+    reason = "one line for each field of the table"
+)]
 fn fact(sources: &Sources<'_>, event: &Object) -> Fact {
     let value = &event.value;
     let object = value

@@ -37,6 +37,10 @@ pub(super) fn parse_version(entry: &Arc<EntryInfo>, bytes: &[u8]) -> Vec<Piece> 
 }
 
 /// Derives the table. Empty if nothing of a control plane is in the bundle.
+#[expect(
+    clippy::too_many_lines,
+    reason = "one line for each field of the table"
+)]
 pub(super) fn derive(sources: &Sources<'_>) -> Vec<Fact> {
     let namespace = sources.control_plane_namespace();
     let config = sources.object("ConfigMap", &namespace, "linkerd-config");
@@ -48,7 +52,7 @@ pub(super) fn derive(sources: &Sources<'_>) -> Vec<Fact> {
     let Some(anchor) = config.or(deployments.first().copied()) else {
         return Vec::new();
     };
-    let values = config.map(|c| values(&c.value)).unwrap_or(Value::Null);
+    let values = config.map_or(Value::Null, |c| values(&c.value));
     let proxies = proxy_versions(sources);
     let kubernetes = sources.server_version.clone().or_else(|| {
         sources

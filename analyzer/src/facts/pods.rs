@@ -18,6 +18,10 @@ pub(super) fn derive(sources: &Sources<'_>) -> Vec<Fact> {
         .collect()
 }
 
+#[expect(
+    clippy::too_many_lines,
+    reason = "one line for each field of the table"
+)]
 fn fact(sources: &Sources<'_>, pod: &Object) -> Fact {
     let value = &pod.value;
     let owner = sources.owner(&pod.namespace, &pod.name);

@@ -73,7 +73,7 @@ fn problems(sources: &Sources<'_>, object: &Object) -> Vec<(&'static str, String
     found
 }
 
-/// References of an AuthorizationPolicy to things that are not in the bundle, although their
+/// References of an `AuthorizationPolicy` to things that are not in the bundle, although their
 /// kind is.
 fn missing_references(sources: &Sources<'_>, object: &Object) -> Vec<(&'static str, String)> {
     if !object.kind.starts_with("AuthorizationPolicy")
@@ -124,7 +124,7 @@ fn is_listed(sources: &Sources<'_>, kind: &str, namespace: &str) -> bool {
     }
 }
 
-/// Durations in ServiceProfiles and routes that Linkerd's parsers refuse.
+/// Durations in `ServiceProfiles` and routes that Linkerd's parsers refuse.
 fn bad_durations(object: &Object) -> Vec<(&'static str, String)> {
     let mut found = Vec::new();
     if object.kind == "ServiceProfile" {

@@ -49,6 +49,10 @@ pub(super) fn derive(sources: &Sources<'_>) -> Vec<Fact> {
     meshed.map(|pod| fact(sources, pod)).collect()
 }
 
+#[expect(
+    clippy::too_many_lines,
+    reason = "one line for each field of the table"
+)]
 fn fact(sources: &Sources<'_>, pod: &Object) -> Fact {
     let none = Value::Null;
     let spec = spec_containers(&pod.value)

@@ -217,7 +217,7 @@ impl<'a> Sources<'a> {
     }
 }
 
-/// The Deployment of a ReplicaSet that is not in the bundle.
+/// The Deployment of a `ReplicaSet` that is not in the bundle.
 fn deployment_of(owner: Owner) -> Owner {
     match owner.name.rsplit_once('-') {
         Some((name, hash)) if hash.len() >= 5 => Owner {
@@ -230,7 +230,7 @@ fn deployment_of(owner: Owner) -> Owner {
 }
 
 /// Guesses a workload from a pod's name: `cart-7d9c4f5b6-x2k8p` is of Deployment `cart`,
-/// `db-0` of StatefulSet `db`.
+/// `db-0` of `StatefulSet` `db`.
 pub(crate) fn guess(pod: &str) -> (&'static str, String) {
     let random = |part: &str| part.len() == 5 && part.bytes().all(|b| b.is_ascii_alphanumeric());
     let hash = |part: &str| {

@@ -49,7 +49,7 @@ fn fact(sources: &Sources<'_>, object: &Object, hook: &Value) -> Fact {
     }
 }
 
-/// The PEM text of a webhook's or APIService's CA bundle.
+/// The PEM text of a webhook's or `APIService`'s CA bundle.
 pub(super) fn ca_bundle(hook: &Value) -> Option<Vec<u8>> {
     let encoded = match text(hook, "/clientConfig/caBundle") {
         "" => text(hook, "/spec/caBundle"),

@@ -1,4 +1,4 @@
-//! The table `workloads`: Deployments, StatefulSets, DaemonSets, Jobs and CronJobs.
+//! The table `workloads`: Deployments, `StatefulSets`, `DaemonSets`, Jobs and `CronJobs`.
 
 use serde_json::Value;
 

@@ -61,28 +61,27 @@ pub(crate) fn bytes(bytes: u64) -> String {
 
 /// `pod a`, or `3 pods: a, b, c`, or `40 pods: a, b and 38 more`.
 pub(super) fn list(word: &str, names: &[String], most: usize) -> String {
-    match names {
-        [one] => format!("{word} {one}"),
-        _ => {
-            let shown = names
-                .iter()
-                .take(most)
-                .cloned()
-                .collect::<Vec<_>>()
-                .join(", ");
-            let more = names.len().saturating_sub(most);
-            let more = if more > 0 {
-                format!(" and {more} more")
-            } else {
-                String::new()
-            };
-            let plural = if word.ends_with('y') {
-                format!("{}ies", word.trim_end_matches('y'))
-            } else {
-                format!("{word}s")
-            };
-            format!("{} {plural}: {shown}{more}", names.len())
-        }
+    if let [one] = names {
+        format!("{word} {one}")
+    } else {
+        let shown = names
+            .iter()
+            .take(most)
+            .cloned()
+            .collect::<Vec<_>>()
+            .join(", ");
+        let more = names.len().saturating_sub(most);
+        let more = if more > 0 {
+            format!(" and {more} more")
+        } else {
+            String::new()
+        };
+        let plural = if word.ends_with('y') {
+            format!("{}ies", word.trim_end_matches('y'))
+        } else {
+            format!("{word}s")
+        };
+        format!("{} {plural}: {shown}{more}", names.len())
     }
 }
 

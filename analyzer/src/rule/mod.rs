@@ -144,9 +144,9 @@ impl Condition {
             } => {
                 positive.push(*first);
                 if *is_absent {
-                    negative.push(*then)
+                    negative.push(*then);
                 } else {
-                    positive.push(*then)
+                    positive.push(*then);
                 }
             }
         }

@@ -82,7 +82,7 @@ mod tests {
     fn names_are_replaced_and_braces_kept() {
         let template = Template::parse("{pod} has {{x}} {m.count}").unwrap();
         assert_eq!(template.names().collect::<Vec<_>>(), ["pod", "m.count"]);
-        assert_eq!(template.render(|n| n.to_uppercase()), "POD has {x} M.COUNT");
+        assert_eq!(template.render(str::to_uppercase), "POD has {x} M.COUNT");
     }
 
     #[test]

@@ -32,7 +32,7 @@ fn on_all(bundle: &Bundle, tasks: &[Task], visitor: &dyn Visitor, threads: usize
         .par_iter()
         .with_max_len(1)
         .for_each_init(Scratch::default, |scratch, task| {
-            bundle.run(task, scratch, visitor)
+            bundle.run(task, scratch, visitor);
         });
     for task in streams {
         let (relay, work) = Relay::new(visitor, threads * 2);

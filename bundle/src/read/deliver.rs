@@ -127,36 +127,45 @@ pub(super) fn problem_of(entry: &EntryInfo, kind: ProblemKind, detail: String) -
     }
 }
 
+/// How the reading of a source ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// At the source's end.
+    Whole,
+    /// At a limit; the rest is not wanted.
+    AtLimit,
+    /// In an error, which is told.
+    Failed,
+}
+
 /// Reads `source` to its end into `delivery`; an error becomes a problem, and what came before
-/// it is delivered. Gives the number of bytes read and whether the end was reached.
+/// it is delivered. Gives the number of bytes read and how it ended.
 pub(super) fn pump(
     source: &mut dyn Read,
     buffer: &mut Vec<u8>,
     mut delivery: Delivery<'_>,
-) -> (u64, bool) {
+) -> (u64, End) {
     buffer.resize(WINDOW_BYTES, 0);
     let mut total = 0;
-    let mut is_whole = true;
-    loop {
+    let end = loop {
         match source.read(buffer) {
-            Ok(0) => break,
+            Ok(0) => break End::Whole,
             Ok(count) => {
                 total += count as u64;
                 delivery.push(buffer.get(..count).unwrap_or_default());
                 if delivery.is_over {
-                    break;
+                    break End::AtLimit;
                 }
             }
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
             Err(e) => {
                 delivery.problem(kind_of(&e), e.to_string());
-                is_whole = false;
-                break;
+                break End::Failed;
             }
         }
-    }
+    };
     delivery.finish();
-    (total, is_whole)
+    (total, end)
 }
 
 /// What kind of trouble an I/O error from a decoder tells of.

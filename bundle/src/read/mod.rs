@@ -400,7 +400,7 @@ fn open_file(path: &Path, size: u64, limits: &Limits) -> Result<Inner, OpenError
             })
         }
         Content::Zip => {
-            let zip = zip::Zip::open(file, size, limits).map_err(failed)?;
+            let zip = zip::Zip::open(file, size, limits);
             let infos = zip.infos().map(Arc::clone).collect();
             Ok(Inner::Zip(zip, infos))
         }

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::sync::{Arc, OnceLock};
 
-use super::deliver::{Delivery, kind_of, problem_of, pump};
+use super::deliver::{Delivery, End, kind_of, problem_of, pump};
 use super::names::{entry_path, top_folder};
 use super::pread::Section;
 use super::{Block, EntryInfo, Interest, Problem, ProblemKind, Scratch, Task, Visitor, Work};
@@ -162,19 +162,18 @@ impl Run<'_> {
                 self.drain(&mut entry, buffer)?;
                 continue;
             };
-            let (read, is_whole) = pump(
-                &mut entry,
-                buffer,
-                Delivery::new(&info, self.limits, self.visitor),
-            );
+            let delivery = Delivery::new(&info, self.limits, self.visitor);
+            let (read, end) = pump(&mut entry, buffer, delivery);
             self.count(read)?;
-            if !is_whole {
-                return Ok(());
-            }
-            if read < info.bytes.unwrap_or_default()
-                && self.visitor.interest(&info) != Interest::Skip
-            {
-                self.drain(&mut entry, buffer)?;
+            match end {
+                End::Failed => return Ok(()),
+                End::AtLimit => self.drain(&mut entry, buffer)?,
+                End::Whole if read < info.bytes.unwrap_or_default() => {
+                    let detail = "the file ends within this entry".to_owned();
+                    self.visitor.problem(problem_of(&info, ProblemKind::CutShort, detail));
+                    return Ok(());
+                }
+                End::Whole => {}
             }
         }
         Ok(())

@@ -65,7 +65,7 @@ pub(super) enum Part {
 }
 
 impl Zip {
-    pub(super) fn open(file: File, size: u64, limits: &Limits) -> io::Result<Self> {
+    pub(super) fn open(file: File, size: u64, limits: &Limits) -> Self {
         let mut zip = Self {
             file,
             entries: Vec::new(),
@@ -81,7 +81,7 @@ impl Zip {
         };
         zip.admit(places, size, limits);
         zip.entries.sort_by(|a, b| a.info.path.cmp(&b.info.path));
-        Ok(zip)
+        zip
     }
 
     fn problem(&mut self, path: Option<String>, kind: ProblemKind, detail: String) {

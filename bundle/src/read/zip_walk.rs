@@ -8,7 +8,7 @@ use super::pread::{Section, read_exact_at};
 use super::zip::{Method, Place};
 use crate::zip_extra::ZipBlock;
 
-const LOCAL_HEADER: u64 = 30;
+const LOCAL_HEADER: usize = 30;
 const DESCRIPTOR_FLAG: u16 = 1 << 3;
 const READ_BYTES: usize = 256 << 10;
 
@@ -29,7 +29,7 @@ pub(super) fn walk(file: &File, size: u64) -> Vec<(Place, Option<Vec<ZipBlock>>)
 
 /// Reads the entry whose header is at `at`; gives it and where the next one starts.
 fn local_entry(file: &File, at: u64, size: u64) -> io::Result<Option<(Place, u64)>> {
-    let mut header = [0; LOCAL_HEADER as usize];
+    let mut header = [0; LOCAL_HEADER];
     read_exact_at(file, &mut header, at)?;
     let mut fields = Fields(&header);
     if fields.bytes(4) != b"PK\x03\x04" {
@@ -40,13 +40,13 @@ fn local_entry(file: &File, at: u64, size: u64) -> io::Result<Option<(Place, u64
     let (packed, plain) = (u64::from(fields.u32()), u64::from(fields.u32()));
     let (name_bytes, extra_bytes) = (fields.u16(), fields.u16());
     let mut name = vec![0; usize::from(name_bytes)];
-    read_exact_at(file, &mut name, at + LOCAL_HEADER)?;
+    read_exact_at(file, &mut name, at + LOCAL_HEADER as u64)?;
     let method = match method {
         0 => Method::Stored,
         8 => Method::Deflated,
         _ => return Ok(None),
     };
-    let data = at + LOCAL_HEADER + u64::from(name_bytes) + u64::from(extra_bytes);
+    let data = at + LOCAL_HEADER as u64 + u64::from(name_bytes) + u64::from(extra_bytes);
     let place = Place {
         name,
         header_start: at,

@@ -95,15 +95,14 @@ impl<'a> Blocks<'a> {
 
     fn expect_end(&mut self) -> Result<(), AppendError> {
         let mut byte = [0];
-        match self.content.read(&mut byte).map_err(AppendError::Content)? {
-            0 => Ok(()),
-            _ => {
-                let text = format!("it goes on after the {} bytes announced", self.total);
-                Err(AppendError::Content(io::Error::new(
-                    io::ErrorKind::InvalidData,
-                    text,
-                )))
-            }
+        if self.content.read(&mut byte).map_err(AppendError::Content)? == 0 {
+            Ok(())
+        } else {
+            let text = format!("it goes on after the {} bytes announced", self.total);
+            Err(AppendError::Content(io::Error::new(
+                io::ErrorKind::InvalidData,
+                text,
+            )))
         }
     }
 

@@ -138,13 +138,13 @@ impl ZipWriter {
         let at = self.options.mtime.to_zoned(TimeZone::UTC);
         let field = |value: i8| u16::try_from(value).unwrap_or_default();
         let year = u16::try_from((at.year() - 1980).clamp(0, 127)).unwrap_or_default();
-        let time = field(at.hour()) << 11 | field(at.minute()) << 5 | field(at.second()) / 2;
+        let time = field(at.hour()) << 11 | field(at.minute()) << 5 | (field(at.second()) / 2);
         (time, year << 9 | field(at.month()) << 5 | field(at.day()))
     }
 
     fn local_header(&self, name: &str) -> Vec<u8> {
         let (time, date) = self.dos_time();
-        let mut out = Record::new(b"PK\x03\x04");
+        let mut out = Record::new(*b"PK\x03\x04");
         out.u16(VERSION).u16(FLAGS).u16(DEFLATE).u16(time).u16(date);
         out.u32(0)
             .u32(UNKNOWN_SIZE)
@@ -159,7 +159,7 @@ impl ZipWriter {
     fn central_header(&self, entry: &ZipEntry) -> Vec<u8> {
         let (time, date) = self.dos_time();
         let private = zip_extra::encode(&entry.blocks);
-        let mut out = Record::new(b"PK\x01\x02");
+        let mut out = Record::new(*b"PK\x01\x02");
         // Made by version 4.5 on Unix.
         out.u16(3 << 8 | VERSION)
             .u16(VERSION)
@@ -182,14 +182,14 @@ impl ZipWriter {
 }
 
 fn data_descriptor(entry: &ZipEntry) -> Vec<u8> {
-    let mut out = Record::new(b"PK\x07\x08");
+    let mut out = Record::new(*b"PK\x07\x08");
     out.u32(entry.crc).u64(entry.packed).u64(entry.plain);
     out.0
 }
 
 /// The zip64 end record, its locator, and the classic end record.
 fn end_records(entries: u64, start: u64, size: u64) -> Vec<u8> {
-    let mut out = Record::new(b"PK\x06\x06");
+    let mut out = Record::new(*b"PK\x06\x06");
     out.u64(44).u16(3 << 8 | VERSION).u16(VERSION).u32(0).u32(0);
     out.u64(entries).u64(entries).u64(size).u64(start);
     out.bytes(b"PK\x06\x07").u32(0).u64(start + size).u32(1);
@@ -226,7 +226,7 @@ fn compress(block: &[u8]) -> io::Result<Packed> {
 struct Record(Vec<u8>);
 
 impl Record {
-    fn new(signature: &[u8; 4]) -> Self {
+    fn new(signature: [u8; 4]) -> Self {
         Self(signature.to_vec())
     }
 

@@ -1,6 +1,6 @@
 //! Rows of custom resources: the printer columns of their definition, or name and age.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{Column, Kind, name, text};
 use crate::names::Gvr;
@@ -97,6 +97,7 @@ fn pick<'a>(value: &'a Value, inside: &str) -> Option<&'a Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn the_paths_of_printer_columns_are_followed() {

@@ -10,6 +10,7 @@ mod workload;
 use serde_json::{Value, json};
 
 use crate::names::Gvr;
+use crate::status::put;
 use crate::store::Store;
 
 /// One column: name, type, and whether only wide output shows it.
@@ -46,10 +47,13 @@ impl Column {
     }
 }
 
+/// Makes the cells of an object's row.
+type Cells = Box<dyn Fn(&Value, &Clock) -> Vec<Value>>;
+
 /// The columns of a kind, and what fills a row of them.
 pub(crate) struct Kind {
     columns: Vec<Column>,
-    cells: Box<dyn Fn(&Value, &Clock) -> Vec<Value>>,
+    cells: Cells,
 }
 
 impl Kind {
@@ -79,13 +83,17 @@ pub(crate) fn of(
             let mut row = json!({"cells": (kind.cells)(item, &clock)});
             match include {
                 "None" => {}
-                "Object" => row["object"] = item.clone(),
+                "Object" => put(&mut row, "object", item.clone()),
                 _ => {
-                    row["object"] = json!({
-                        "kind": "PartialObjectMetadata",
-                        "apiVersion": "meta.k8s.io/v1",
-                        "metadata": item.get("metadata"),
-                    });
+                    put(
+                        &mut row,
+                        "object",
+                        json!({
+                            "kind": "PartialObjectMetadata",
+                            "apiVersion": "meta.k8s.io/v1",
+                            "metadata": item.get("metadata"),
+                        }),
+                    );
                 }
             }
             row
@@ -103,7 +111,7 @@ pub(crate) fn of(
 fn kind(store: &Store, gvr: &Gvr) -> Kind {
     let known = match (gvr.group.as_str(), gvr.plural.as_str()) {
         ("", "pods") => Some(pod::pods()),
-        ("", "events") | ("events.k8s.io", "events") => Some(event::events()),
+        ("" | "events.k8s.io", "events") => Some(event::events()),
         (group, plural) => workload::kind(group, plural).or_else(|| cluster::kind(group, plural)),
     };
     known.unwrap_or_else(|| custom::kind(store, gvr))

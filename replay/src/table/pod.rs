@@ -84,7 +84,7 @@ impl<'a> Summary<'a> {
             .iter()
             .any(|c| text(c, "/type") == "PodScheduled" && text(c, "/reason") == "SchedulingGated");
         if gated {
-            summary.reason = "SchedulingGated".to_owned();
+            "SchedulingGated".clone_into(&mut summary.reason);
         }
         let is_initializing = summary.init_containers(pod);
         if !is_initializing || is_initialized(pod) {
@@ -138,16 +138,13 @@ impl<'a> Summary<'a> {
                 initializing = Some(init_reason(status, number, specs.len()));
             }
         }
-        match initializing {
-            Some(reason) => {
-                self.reason = reason;
-                (self.restarts, self.last_restart) = all;
-                true
-            }
-            None => {
-                (self.restarts, self.last_restart) = of_sidecars;
-                false
-            }
+        if let Some(reason) = initializing {
+            self.reason = reason;
+            (self.restarts, self.last_restart) = all;
+            true
+        } else {
+            (self.restarts, self.last_restart) = of_sidecars;
+            false
         }
     }
 

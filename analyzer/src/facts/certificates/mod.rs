@@ -89,7 +89,7 @@ pub(super) fn derive(sources: &Sources<'_>) -> Vec<(&'static str, Vec<Fact>)> {
     ]
 }
 
-/// The cluster's trust anchors, from the ConfigMap that the proxies are told to trust.
+/// The cluster's trust anchors, from the `ConfigMap` that the proxies are told to trust.
 fn anchors(sources: &Sources<'_>) -> Vec<Certificate> {
     let namespace = sources.control_plane_namespace();
     let of_config = |name: &str| sources.object("ConfigMap", &namespace, name);

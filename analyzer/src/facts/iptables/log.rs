@@ -118,7 +118,7 @@ pub(super) fn parse(bytes: &[u8], is_linkerd: bool) -> Option<InitLog> {
         let command = message.trim_start();
         if command.contains("iptables") && !command.starts_with('#') && command.contains(" -t ") {
             log.commands += 1;
-            log.backend = backend(command).to_owned();
+            backend(command).clone_into(&mut log.backend);
             speaks = true;
         }
         if !is_linkerd && is_flush(command) {

@@ -14,7 +14,7 @@ use bundle::layout::EntryKind;
 use super::row::Row;
 use super::{Fact, Piece, Sources};
 use crate::evidence::{Evidence, Subject};
-pub use log::InitLog;
+pub(super) use log::InitLog;
 
 /// Names of the containers that set up redirection.
 const INIT: [&str; 2] = ["linkerd-init", "linkerd-network-validator"];
@@ -69,6 +69,10 @@ pub(super) fn derive(sources: &Sources<'_>) -> Vec<Fact> {
         .collect()
 }
 
+#[expect(
+    clippy::too_many_lines,
+    reason = "one line for each field of the table"
+)]
 fn fact(sources: &Sources<'_>, log: &InitLog) -> Fact {
     let owner = sources.owner(&log.namespace, &log.pod);
     let verdicts = log.rules.as_ref().map(|rules| walk::verdicts(rules));

@@ -2,7 +2,7 @@
 
 /// One sample.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Sample {
+pub(crate) struct Sample {
     /// The metric's name, with `_total`, `_bucket`, `_sum` or `_count`.
     pub family: String,
     /// Label names and values, in the order of the text.
@@ -129,7 +129,7 @@ mod tests {
         assert_eq!(broken, None);
         assert_eq!(samples[0].labels[1], ("y".into(), "q\"\n\\".into()));
         assert_eq!((samples[1].value, samples[1].line), (1500.0, 3));
-        assert_eq!(samples[2].value, f64::INFINITY);
+        assert!(samples[2].value.is_infinite());
     }
 
     #[test]

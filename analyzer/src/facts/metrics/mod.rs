@@ -13,12 +13,12 @@ use bundle::EntryInfo;
 use bundle::layout::EntryKind;
 
 use super::{Demand, Fact, Gap, Piece, Sources};
-pub use exposition::Sample;
+pub(super) use exposition::Sample;
 use series::SeriesSet;
 
 /// Whose metrics they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Origin {
+pub(super) enum Origin {
     /// A proxy's admin port.
     Proxy,
     /// A control-plane container's admin port.

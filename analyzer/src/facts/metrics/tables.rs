@@ -608,7 +608,7 @@ fn quantile(buckets: &[&Series<'_>], quantile: f64) -> Option<f64> {
             bound => {
                 *bounds
                     .entry(bound.parse::<f64>().ok()?.to_bits())
-                    .or_default() += count
+                    .or_default() += count;
             }
         }
     }

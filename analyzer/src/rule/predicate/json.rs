@@ -168,7 +168,7 @@ impl Container for List<'_> {
     }
 }
 
-impl<'v> Indexer for List<'v> {
+impl Indexer for List<'_> {
     fn get<'b, 'w>(&'b self, key: &dyn Val) -> Result<CowVal<'b, 'w>, ExecutionError>
     where
         Self: 'w,
@@ -188,7 +188,7 @@ impl<'v> Indexer for List<'v> {
     }
 }
 
-impl<'v> Iterable for List<'v> {
+impl Iterable for List<'_> {
     fn iter<'b, 'w>(&'b self) -> Box<dyn traits::Iterator<'b, 'w> + 'b>
     where
         Self: 'w,
@@ -257,7 +257,7 @@ impl Container for Object<'_> {
     }
 }
 
-impl<'v> Indexer for Object<'v> {
+impl Indexer for Object<'_> {
     fn get<'b, 'w>(&'b self, key: &dyn Val) -> Result<CowVal<'b, 'w>, ExecutionError>
     where
         Self: 'w,
@@ -279,7 +279,7 @@ impl<'v> Indexer for Object<'v> {
     }
 }
 
-impl<'v> Iterable for Object<'v> {
+impl Iterable for Object<'_> {
     fn iter<'b, 'w>(&'b self) -> Box<dyn traits::Iterator<'b, 'w> + 'b>
     where
         Self: 'w,

@@ -165,7 +165,7 @@ fn prepare_loop(comprehension: &mut ComprehensionExpr) -> usize {
 
 /// A context with the functions of rules and the variables `at` and `mesh`, to be reused for
 /// many rows.
-pub(crate) fn context<'v>(at: Timestamp, mesh: &'v Json) -> Context<'v, 'v> {
+pub(crate) fn context(at: Timestamp, mesh: &Json) -> Context<'_, '_> {
     let mut context = Context::with_env(Arc::clone(&ENV));
     functions::add(&mut context);
     let literal = Program::compile(&format!("timestamp('{at}')"));

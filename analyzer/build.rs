@@ -14,12 +14,13 @@ fn main() -> io::Result<()> {
     let mut table = String::from("static RULES: &[(&str, &str, Option<&str>)] = &[\n");
     for file in &files {
         let text = file.to_string_lossy();
-        let Some(stem) = text
-            .strip_suffix(".yaml")
-            .filter(|stem| !stem.ends_with(".cases"))
-        else {
+        let stem = text.strip_suffix(".yaml").unwrap_or(&text);
+        if stem
+            .rsplit_once('.')
+            .is_some_and(|(_, last)| last == "cases")
+        {
             continue;
-        };
+        }
         let cases = PathBuf::from(format!("{stem}.cases.yaml"));
         let cases = if files.contains(&cases) {
             format!("Some(include_str!({:?}))", cases.display().to_string())

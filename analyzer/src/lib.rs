@@ -23,6 +23,6 @@ mod scan;
 
 pub use analyze::{Options, analyze};
 pub use rule::fault::{Fault, Faults};
-pub use rule::load_rules;
 pub use rule::set::Rules;
 pub use rule::suppress::Suppressions;
+pub use rule::{cases_schema, load_rules, rule_schema};

@@ -116,35 +116,31 @@ fn write_all(args: &AnalyzeArgs, reports: &[Report]) -> anyhow::Result<()> {
     for output in outputs {
         if let Some(path) = &output.file {
             let failed = || format!("cannot write `{}`", path.display());
+            let look = Look {
+                color: false,
+                all: args.all,
+            };
             let mut file = BufWriter::new(File::create(path).with_context(failed)?);
-            write_one(
-                output.format,
-                reports,
-                Look {
-                    color: false,
-                    all: args.all,
-                },
-                &mut file,
-            )
-            .and_then(|()| file.flush())
-            .with_context(failed)?;
+            write_one(output.format, reports, look, &mut file)
+                .and_then(|()| file.flush())
+                .with_context(failed)?;
         } else {
-            let stdout = anstream::stdout();
-            let color = io::stdout().is_terminal();
-            let mut to = BufWriter::new(stdout.lock());
-            write_one(
-                output.format,
-                reports,
-                Look {
-                    color,
-                    all: args.all,
-                },
-                &mut to,
-            )?;
+            let look = Look {
+                color: has_color(),
+                all: args.all,
+            };
+            let mut to = BufWriter::new(anstream::stdout().lock());
+            write_one(output.format, reports, look, &mut to)?;
             to.flush()?;
         }
     }
     Ok(())
+}
+
+/// Whether stdout shows colour: a terminal, unless `NO_COLOR` asks for none.
+fn has_color() -> bool {
+    let is_unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    io::stdout().is_terminal() && !is_unwanted
 }
 
 fn write_one(format: Format, reports: &[Report], look: Look, to: &mut dyn Write) -> io::Result<()> {

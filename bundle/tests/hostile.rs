@@ -40,8 +40,13 @@ impl Visitor for Seen {
 
 impl Seen {
     fn kinds(&self) -> Vec<ProblemKind> {
-        let mut kinds: Vec<ProblemKind> =
-            self.problems.lock().unwrap().iter().map(|p| p.kind).collect();
+        let mut kinds: Vec<ProblemKind> = self
+            .problems
+            .lock()
+            .unwrap()
+            .iter()
+            .map(|p| p.kind)
+            .collect();
         kinds.sort_unstable();
         kinds.dedup();
         kinds
@@ -112,8 +117,11 @@ fn names_and_kinds_that_could_do_harm_are_refused_and_the_rest_is_read() {
     for (name, content) in [("h.tar", tar.clone()), ("h.tar.gz", gzip(&tar))] {
         let seen = see(&file(folder.path(), name, &content), Limits::default());
         assert_eq!(seen.names(), ["good.log", "last.log"], "{name}");
-        let expected =
-            [ProblemKind::PathRefused, ProblemKind::TypeRefused, ProblemKind::Duplicate];
+        let expected = [
+            ProblemKind::PathRefused,
+            ProblemKind::TypeRefused,
+            ProblemKind::Duplicate,
+        ];
         assert_eq!(seen.kinds(), expected, "{name}");
         assert_eq!(seen.problems.lock().unwrap().len(), 8, "{name}");
     }
@@ -126,7 +134,10 @@ fn what_is_no_bundle_is_named() {
         Bundle::open(&file(folder.path(), name, content), Limits::default()).map(|b| b.form())
     };
     assert!(matches!(open("empty", b""), Err(OpenError::Empty { .. })));
-    assert!(matches!(open("empty.gz", &gzip(b"")), Err(OpenError::Empty { .. })));
+    assert!(matches!(
+        open("empty.gz", &gzip(b"")),
+        Err(OpenError::Empty { .. })
+    ));
     for (name, content) in [
         ("x.tar.zst", b"\x28\xb5\x2f\xfd....".as_slice()),
         ("x.xz", b"\xfd7zXZ\0..."),
@@ -136,7 +147,10 @@ fn what_is_no_bundle_is_named() {
         ("cut.gz", b"\x1f\x8b\x08"),
     ] {
         let error = open(name, content).unwrap_err();
-        assert!(matches!(error, OpenError::WrongForm { .. }), "{name}: {error}");
+        assert!(
+            matches!(error, OpenError::WrongForm { .. }),
+            "{name}: {error}"
+        );
     }
     let missing = Bundle::open(Path::new("/does/not/exist"), Limits::default()).unwrap_err();
     assert!(matches!(missing, OpenError::Io { .. }));
@@ -155,11 +169,26 @@ fn a_newer_format_is_refused_by_name() {
     tar.resize(2048, 0);
     let mut content = gzip(&tar);
     let payload = format!("{:013x}{:08x}", 0, crc32fast::hash(json));
-    content.extend_from_slice(&[0x1f, 0x8b, 8, 4, 0, 0, 0, 0, 0, 0xff, 25, 0, b'L', b'B', 21, 0]);
+    content.extend_from_slice(&[
+        0x1f, 0x8b, 8, 4, 0, 0, 0, 0, 0, 0xff, 25, 0, b'L', b'B', 21, 0,
+    ]);
     content.extend_from_slice(payload.as_bytes());
     content.extend_from_slice(&[1, 0, 0, 0xff, 0xff, 0, 0, 0, 0, 0, 0, 0, 0]);
-    let error = Bundle::open(&file(folder.path(), "new.tar.gz", &content), Limits::default());
-    assert!(matches!(error, Err(OpenError::TooNew { found: 2, known: 1, .. })), "{error:?}");
+    let error = Bundle::open(
+        &file(folder.path(), "new.tar.gz", &content),
+        Limits::default(),
+    );
+    assert!(
+        matches!(
+            error,
+            Err(OpenError::TooNew {
+                found: 2,
+                known: 1,
+                ..
+            })
+        ),
+        "{error:?}"
+    );
 }
 
 #[test]
@@ -168,9 +197,16 @@ fn a_bomb_is_stopped_by_its_ratio() {
     let zeros = vec![0_u8; 80 << 20];
     let tar = tar_of(&[(b"bomb.log", tar::EntryType::Regular, &zeros)]);
     let path = file(folder.path(), "bomb.tar.gz", &gzip(&tar));
-    let limits = Limits { max_ratio: 100, ratio_floor_bytes: 1 << 20, ..Limits::default() };
+    let limits = Limits {
+        max_ratio: 100,
+        ratio_floor_bytes: 1 << 20,
+        ..Limits::default()
+    };
     let seen = see(&path, limits);
-    assert!(!seen.problems.lock().unwrap().is_empty(), "the bomb is told");
+    assert!(
+        !seen.problems.lock().unwrap().is_empty(),
+        "the bomb is told"
+    );
 }
 
 #[test]
@@ -182,14 +218,29 @@ fn entries_beyond_the_limits_are_told_and_the_others_read() {
         .map(|n| (n.as_bytes(), tar::EntryType::Regular, b"line\n".as_slice()))
         .collect();
     let path = file(folder.path(), "many.tar", &tar_of(&entries));
-    let seen = see(&path, Limits { max_entries: 10, ..Limits::default() });
-    assert_eq!((seen.names().len(), seen.kinds()), (10, vec![ProblemKind::OverLimit]));
+    let seen = see(
+        &path,
+        Limits {
+            max_entries: 10,
+            ..Limits::default()
+        },
+    );
+    assert_eq!(
+        (seen.names().len(), seen.kinds()),
+        (10, vec![ProblemKind::OverLimit])
+    );
     let large = tar_of(&[
         (b"large.log", tar::EntryType::Regular, &[b'x'; 5000]),
         (b"small.log", tar::EntryType::Regular, b"line\n"),
     ]);
     let path = file(folder.path(), "large.tar", &large);
-    let seen = see(&path, Limits { max_entry_bytes: 1000, ..Limits::default() });
+    let seen = see(
+        &path,
+        Limits {
+            max_entry_bytes: 1000,
+            ..Limits::default()
+        },
+    );
     assert!(seen.names().contains(&"small.log".to_owned()));
     assert_eq!(seen.kinds(), [ProblemKind::OverLimit]);
 }
@@ -202,15 +253,23 @@ fn a_hundred_thousand_entries_and_a_line_of_a_hundred_megabytes_are_read() {
         let mut header = tar::Header::new_ustar();
         header.set_size(2);
         header.set_cksum();
-        builder.append_data(&mut header, format!("many/{number}.log"), b"x\n".as_slice()).unwrap();
+        builder
+            .append_data(&mut header, format!("many/{number}.log"), b"x\n".as_slice())
+            .unwrap();
     }
     let path = file(folder.path(), "many.tar", &builder.into_inner().unwrap());
     assert_eq!(see(&path, Limits::default()).names().len(), 100_000);
 
     let path = file(folder.path(), "long.log", &vec![b'x'; 100 << 20]);
     let seen = see(&path, Limits::default());
-    assert_eq!(seen.entries.lock().unwrap().values().sum::<u64>(), 100 << 20);
-    assert!(*seen.largest_block.lock().unwrap() <= 2 << 20, "a long line is cut");
+    assert_eq!(
+        seen.entries.lock().unwrap().values().sum::<u64>(),
+        100 << 20
+    );
+    assert!(
+        *seen.largest_block.lock().unwrap() <= 2 << 20,
+        "a long line is cut"
+    );
 }
 
 #[test]
@@ -222,7 +281,10 @@ fn a_size_that_lies_ends_as_a_cut() {
     header.set_cksum();
     let mut content = header.as_bytes().to_vec();
     content.extend_from_slice(b"only this\n");
-    let seen = see(&file(folder.path(), "liar.tar", &content), Limits::default());
+    let seen = see(
+        &file(folder.path(), "liar.tar", &content),
+        Limits::default(),
+    );
     assert_eq!(seen.kinds(), [ProblemKind::CutShort]);
     assert_eq!(seen.names(), ["liar.log"]);
 }
@@ -234,7 +296,9 @@ fn bytes_at_random_never_panic_or_hang() {
     let seeds = [gzip(&tar), tar];
     let mut state = 1_u64;
     let mut next = move || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
         usize::try_from(state >> 33).unwrap()
     };
     for seed in seeds {

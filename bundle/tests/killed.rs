@@ -19,13 +19,18 @@ const WRITER: &str = "BUNDLE_TEST_WRITER";
 /// The content of every entry: line `n` is the number `n`, padded so that entries span blocks.
 fn content() -> Vec<u8> {
     let filler = "x".repeat(60);
-    (0..30_000).flat_map(|n| format!("{n:08} {filler}\n").into_bytes()).collect()
+    (0..30_000)
+        .flat_map(|n| format!("{n:08} {filler}\n").into_bytes())
+        .collect()
 }
 
 /// What the killed process does: writes entries without end.
 fn write(path: &Path) {
-    let container =
-        if path.to_string_lossy().contains("zip") { Container::Zip } else { Container::TarGz };
+    let container = if path.to_string_lossy().contains("zip") {
+        Container::Zip
+    } else {
+        Container::TarGz
+    };
     let options = WriterOptions {
         container,
         name: "killed".to_owned(),
@@ -36,7 +41,9 @@ fn write(path: &Path) {
     let mut writer = BundleWriter::create(path, options).unwrap();
     for number in 0..100_000 {
         let path = EntryPath::parse(format!("{number:06}.log")).unwrap();
-        writer.append(&path, content.len() as u64, &mut content.as_slice()).unwrap();
+        writer
+            .append(&path, content.len() as u64, &mut content.as_slice())
+            .unwrap();
     }
 }
 
@@ -54,7 +61,11 @@ impl Visitor for Prefixes {
     fn block(&self, entry: &Arc<EntryInfo>, block: Block<'_>) {
         let start = usize::try_from(block.offset).unwrap();
         let expected = self.expected.get(start..start + block.bytes.len());
-        assert!(expected == Some(block.bytes), "{}: what is read was not written", entry.path);
+        assert!(
+            expected == Some(block.bytes),
+            "{}: what is read was not written",
+            entry.path
+        );
         *self.whole.lock().unwrap() += block.bytes.len() as u64;
     }
 
@@ -75,7 +86,10 @@ fn two_hundred_killed_writers_leave_what_they_wrote() {
         let name = if round % 2 == 0 { "b.tar.gz" } else { "b.zip" };
         let path = folder.path().join(format!("{round}-{name}"));
         let mut child = Command::new(&this)
-            .args(["--exact", "two_hundred_killed_writers_leave_what_they_wrote"])
+            .args([
+                "--exact",
+                "two_hundred_killed_writers_leave_what_they_wrote",
+            ])
             .env(WRITER, &path)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -91,13 +105,19 @@ fn two_hundred_killed_writers_leave_what_they_wrote() {
             continue;
         }
         let bundle = Bundle::open(&partial, Limits::default()).unwrap();
-        let prefixes = Prefixes { expected: expected.clone(), ..Prefixes::default() };
+        let prefixes = Prefixes {
+            expected: expected.clone(),
+            ..Prefixes::default()
+        };
         for task in bundle.plan(&prefixes) {
             bundle.run(&task, &mut Scratch::default(), &prefixes);
         }
         // Every block packs to well under 200 kB, so a file of that size has whole ones.
         let read = *prefixes.whole.lock().unwrap();
-        assert!(size < 200_000 || read > 500_000, "round {round}: {read} bytes of a file of {size}");
+        assert!(
+            size < 200_000 || read > 500_000,
+            "round {round}: {read} bytes of a file of {size}"
+        );
         std::fs::remove_file(partial).unwrap();
     }
 }

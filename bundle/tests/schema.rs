@@ -15,7 +15,10 @@ fn the_schema_in_the_documentation_is_the_one_of_the_types() {
         std::fs::write(&path, &text).unwrap();
     }
     let written = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(written == text, "run UPDATE_SCHEMAS=1 cargo test and commit the result");
+    assert!(
+        written == text,
+        "run UPDATE_SCHEMAS=1 cargo test and commit the result"
+    );
 }
 
 #[test]
@@ -32,7 +35,12 @@ fn every_recording_has_a_manifest_whose_hashes_hold() {
         assert!(manifest.ledger.len() > 100, "{}", path.display());
         for record in &manifest.entries {
             let content = bundle.read(record.path.as_str()).unwrap();
-            assert_eq!(linkerd_bundle::sha256_hex(&content), record.sha256, "{}", record.path);
+            assert_eq!(
+                linkerd_bundle::sha256_hex(&content),
+                record.sha256,
+                "{}",
+                record.path
+            );
         }
         count += 1;
     }

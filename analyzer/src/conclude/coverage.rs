@@ -69,22 +69,25 @@ impl<'a> Coverage<'a> {
             EntryKind::Other => {
                 // A foreign file may hold anything: it counts as what its name says.
                 let name = path.file_name().to_ascii_lowercase();
-                if name.contains("event") {
-                    self.present.insert(SourceKind::Events);
-                } else if name.ends_with(".json")
-                    || name.ends_with(".yaml")
-                    || name.ends_with(".yml")
-                {
-                    self.present.extend([
+                match name.rsplit('.').next() {
+                    _ if name.contains("event") => {
+                        self.present.insert(SourceKind::Events);
+                    }
+                    Some("json" | "yaml" | "yml") => self.present.extend([
                         SourceKind::ClusterResources,
                         SourceKind::CustomResources,
                         SourceKind::Events,
-                    ]);
-                } else if name.ends_with(".prom") || name.contains("metrics") {
-                    self.present.insert(SourceKind::ProxyMetrics);
-                } else {
-                    self.present.insert(SourceKind::PodLogs);
-                    self.has_unknown_logs = true;
+                    ]),
+                    Some("pem" | "crt") => {
+                        self.present.insert(SourceKind::ProxyIdentity);
+                    }
+                    Some("prom" | "metrics") => {
+                        self.present.insert(SourceKind::ProxyMetrics);
+                    }
+                    _ => {
+                        self.present.insert(SourceKind::PodLogs);
+                        self.has_unknown_logs = true;
+                    }
                 }
             }
             _ => {}
@@ -258,7 +261,9 @@ fn of_table<'r>(name: &str, table: &'r crate::rule::TableMatcher) -> Needed<'r> 
         "proxies" => SourceKind::ProxyState,
         "certificates" | "chains" => SourceKind::ProxyIdentity,
         "policy_problems" => SourceKind::CustomResources,
-        "iptables" => return vec![(SourceKind::PodLogs, Some(vec!["linkerd-init"]))],
+        "iptables" => {
+            return vec![(SourceKind::PodLogs, Some(vec!["linkerd-init"]))];
+        }
         "ledger" => return Vec::new(),
         _ => SourceKind::ClusterResources,
     };

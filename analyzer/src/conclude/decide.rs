@@ -74,7 +74,7 @@ fn keys(
     for hit in positive
         .iter()
         .filter_map(|n| all.get(*n))
-        .flat_map(|hits| &hits.hits)
+        .flat_map(|hits| &hits.list)
     {
         has_any = true;
         keys.extend(world.keys.of(rule.by, hit));
@@ -96,7 +96,7 @@ fn of_key<'a, 'h>(
         let keys = world.keys.of(rule.by, hit);
         keys.is_empty() || key.is_some_and(|key| keys.contains(key))
     };
-    hits.hits.iter().filter(is_of).collect()
+    hits.list.iter().filter(is_of).collect()
 }
 
 /// Whether a condition holds for one key.
@@ -221,7 +221,7 @@ fn merge(findings: Vec<Finding>) -> Vec<Finding> {
             .get(&finding.message)
             .and_then(|at| merged.get_mut(*at))
         {
-            render::absorb(known, finding)
+            render::absorb(known, finding);
         } else {
             places.insert(finding.message.clone(), merged.len());
             merged.push(finding);

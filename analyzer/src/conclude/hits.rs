@@ -77,7 +77,7 @@ impl Hit<'_> {
 /// Hits of one matcher, and what went wrong while looking for them.
 #[derive(Debug, Default)]
 pub(super) struct Hits<'a> {
-    pub(super) hits: Vec<Hit<'a>>,
+    pub(super) list: Vec<Hit<'a>>,
     pub(super) errors: Vec<String>,
     /// Why it cannot be told whether something is absent.
     pub(super) uncovered: Option<String>,
@@ -93,19 +93,19 @@ pub(super) fn of<'a>(
 ) -> Hits<'a> {
     let mut hits = match &named.matcher {
         Matcher::Log(log) => Hits {
-            hits: lines(*log, named.ongoing, world),
+            list: lines(*log, named.ongoing, world),
             ..Hits::default()
         },
         Matcher::Table(table) => rows(table, world),
         Matcher::Finding(id) => Hits {
-            hits: findings(id, done),
+            list: findings(id, done),
             ..Hits::default()
         },
         Matcher::NoLine { log } => no_line(*log, rules, world),
         Matcher::NoRow { table, .. } => no_row(table, rule, rules, world),
     };
     if let (Some(within), Matcher::Table(_)) = (named.ongoing, &named.matcher) {
-        hits.hits.retain(|hit| {
+        hits.list.retain(|hit| {
             hit.last
                 .is_none_or(|last| world.at.duration_since(last) <= within)
         });
@@ -206,7 +206,7 @@ fn rows<'a>(table: &TableMatcher, world: &'a World<'_>) -> Hits<'a> {
                 }
             }
         }
-        found.hits.push(row(fact, captures));
+        found.list.push(row(fact, captures));
     }
     found
 }
@@ -280,7 +280,7 @@ fn findings<'a>(id: &str, done: &'a BTreeMap<&str, Decided>) -> Vec<Hit<'a>> {
 }
 
 /// Logs of a container in which no line matches, if they are whole.
-fn no_line<'a>(log: usize, rules: &Rules, world: &'a World<'_>) -> Hits<'a> {
+fn no_line<'a>(log: usize, rules: &Rules, world: &World<'_>) -> Hits<'a> {
     let mut found = Hits::default();
     let Some(matcher) = rules.scanner.matchers().get(log) else {
         return found;
@@ -310,13 +310,13 @@ fn no_line<'a>(log: usize, rules: &Rules, world: &'a World<'_>) -> Hits<'a> {
             wanted.join("`, `"),
             known.last_line
         );
-        found.hits.push(Hit {
+        found.list.push(Hit {
             subjects: vec![known.origin.subject(entry)],
             made: vec![Evidence::of_entry(entry, excerpt)],
             ..Hit::empty()
         });
     }
-    if found.hits.is_empty()
+    if found.list.is_empty()
         && !world
             .scanned
             .logs
@@ -335,7 +335,7 @@ fn no_row<'a>(table: &TableMatcher, rule: &Rule, rules: &Rules, world: &'a World
         errors: rows.errors,
         ..Hits::default()
     };
-    if !rows.hits.is_empty() {
+    if !rows.list.is_empty() {
         return found;
     }
     if let Some(gap) = world.coverage.gaps_of(rule, rules).into_iter().next() {
@@ -346,7 +346,7 @@ fn no_row<'a>(table: &TableMatcher, rule: &Rule, rules: &Rules, world: &'a World
         Some(predicate) => format!("no row of `{}` where {}", table.table, predicate.source()),
         None => format!("no row of `{}`", table.table),
     };
-    found.hits.push(Hit {
+    found.list.push(Hit {
         made: vec![Evidence::of_entry("manifest.json", excerpt)],
         ..Hit::empty()
     });

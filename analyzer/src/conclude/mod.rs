@@ -88,7 +88,7 @@ pub(crate) struct Conclusions {
 /// Decides all rules.
 pub(crate) fn conclude(rules: &Rules, world: &World<'_>, threads: usize) -> Conclusions {
     let mut done: BTreeMap<&str, Decided> = BTreeMap::new();
-    let mut open: Vec<&Rule> = rules.rules.iter().collect();
+    let mut open: Vec<&Rule> = rules.list.iter().collect();
     while !open.is_empty() {
         let (ready, waiting): (Vec<&Rule>, Vec<&Rule>) = open.iter().partition(|rule| {
             awaited(rule).all(|id| done.contains_key(id) || rules.rule(id).is_none())

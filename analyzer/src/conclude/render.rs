@@ -117,16 +117,20 @@ struct Words<'a, 'b, 'h> {
 
 impl Words<'_, '_, '_> {
     fn value(&self, name: &str) -> String {
-        let text = match name.split_once('.') {
-            Some((matcher, field)) => self.of_matcher(matcher, field),
-            None => self
-                .of_subject(name)
-                .unwrap_or_else(|| self.capture(self.used.iter().copied(), name)),
+        // A capture may be one of several alternatives; what else has no value is not known.
+        let known = |text: String| {
+            if text.is_empty() {
+                "?".to_owned()
+            } else {
+                text
+            }
         };
-        let text = if text.is_empty() {
-            "?".to_owned()
-        } else {
-            text
+        let text = match name.split_once('.') {
+            Some((matcher, field)) => known(self.of_matcher(matcher, field)),
+            None => match self.of_subject(name) {
+                Some(text) => known(text),
+                None => captured(self.used, name),
+            },
         };
         let end = text.floor_char_boundary(MAX_VALUE_BYTES);
         match text.get(..end) {
@@ -165,21 +169,12 @@ impl Words<'_, '_, '_> {
                 let found: Vec<String> =
                     fields.map(plain).filter(|text| !text.is_empty()).collect();
                 if found.is_empty() {
-                    self.capture(hits.iter().copied(), field)
+                    captured(hits, field)
                 } else {
                     listed(found)
                 }
             }
         }
-    }
-
-    fn capture<'x>(&self, hits: impl Iterator<Item = &'x Hit<'x>>, name: &str) -> String {
-        listed(
-            hits.filter_map(|hit| hit.captures.get(name))
-                .flatten()
-                .cloned()
-                .collect(),
-        )
     }
 
     fn of_subject(&self, name: &str) -> Option<String> {
@@ -233,6 +228,12 @@ impl Words<'_, '_, '_> {
         };
         Some(listed(found))
     }
+}
+
+/// The values of a capture.
+fn captured(hits: &[&Hit<'_>], name: &str) -> String {
+    let values = hits.iter().filter_map(|hit| hit.captures.get(name));
+    listed(values.flatten().cloned().collect())
 }
 
 /// `namespace/name`, or the name alone.

@@ -23,12 +23,12 @@ pub(crate) fn rules(command: &RulesCommand, to: &mut dyn Write) -> anyhow::Resul
 
 fn list(rules: &Rules, to: &mut dyn Write) -> anyhow::Result<ExitStatus> {
     let width = rules
-        .rules
+        .list
         .iter()
         .map(|rule| rule.id.len())
         .max()
         .unwrap_or(0);
-    for rule in &rules.rules {
+    for rule in &rules.list {
         let severity = rule.severity.name();
         let test = if rule.maturity == Maturity::Test {
             " (test)"

@@ -54,12 +54,12 @@ pub(crate) fn verify(
     tell_ledger(manifest, to)?;
     let count = thousands(found.entries.len() as u64);
     if differences.is_empty() && problems == ExitStatus::Fine {
-        let hashed = if manifest.entries.is_empty() {
+        let verdict = if manifest.entries.is_empty() {
             "the manifest holds no hashes"
         } else {
             "all as the manifest says"
         };
-        writeln!(to, "{count} entries, {hashed}")?;
+        writeln!(to, "{count} entries, {verdict}")?;
         return Ok(ExitStatus::Fine);
     }
     writeln!(
@@ -152,6 +152,15 @@ struct Found {
     problems: Vec<Problem>,
 }
 
+/// Lower-case hexadecimal.
+fn hex(bytes: &[u8]) -> String {
+    let digit = |value: u8| char::from_digit(u32::from(value), 16).unwrap_or('0');
+    bytes
+        .iter()
+        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
+        .collect()
+}
+
 /// Hashes every entry.
 #[derive(Default)]
 struct Hasher {
@@ -180,11 +189,7 @@ impl Visitor for Hasher {
         hash.update(block.bytes);
         let size = size + block.bytes.len() as u64;
         if block.is_last {
-            let digest: String = hash
-                .finalize()
-                .iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect();
+            let digest = hex(&hash.finalize());
             self.found().entries.insert(path, (size, digest));
         } else {
             self.found().open.insert(path, (size, hash));
@@ -192,10 +197,7 @@ impl Visitor for Hasher {
     }
 
     fn whole(&self, entry: &Arc<EntryInfo>, bytes: Vec<u8>) {
-        let digest: String = Sha256::digest(&bytes)
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let digest = hex(&Sha256::digest(&bytes));
         let mut found = self.found();
         found.manifest = serde_json::from_slice(&bytes).ok();
         found

@@ -23,6 +23,9 @@ const MAX_SUBJECTS: usize = 4;
 /// Places shown for one finding, unless all are wanted.
 const MAX_PLACES: usize = 3;
 
+/// Bytes of a reason that are shown.
+const MAX_REASON: usize = 160;
+
 /// How the report is to look.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Look {
@@ -133,12 +136,12 @@ impl Page<'_> {
             self.block(word, &step)?;
         }
         if !finding.links.is_empty() {
-            let links: Vec<&str> = finding
+            let shown: Vec<&str> = finding
                 .links
                 .iter()
                 .map(|l| l.trim_start_matches("https://"))
                 .collect();
-            self.block("see", &links.join("  "))?;
+            self.block("see", &shown.join("  "))?;
         }
         Ok(())
     }
@@ -232,8 +235,10 @@ impl Page<'_> {
             } else {
                 format!("{count} rules")
             };
-            let line =
-                format!("not examined: {reason} -> {rules} could not be decided; to get it: {how}");
+            let line = format!(
+                "not examined: {} -> {rules} could not be decided; to get it: {how}",
+                self.short(reason)
+            );
             writeln!(self.to, "{}", escape(&line))?;
         }
         let most = if self.look.all { usize::MAX } else { 10 };
@@ -253,6 +258,15 @@ impl Page<'_> {
             writeln!(self.to, "not examined: {more} more (--all shows them)")?;
         }
         Ok(())
+    }
+
+    /// A reason that fits into the page, unless all is wanted.
+    fn short(&self, reason: &str) -> String {
+        let end = reason.floor_char_boundary(MAX_REASON);
+        match reason.get(..end) {
+            Some(start) if end < reason.len() && !self.look.all => format!("{start}…"),
+            _ => reason.to_owned(),
+        }
     }
 
     fn counts(&mut self, report: &Report) -> io::Result<()> {

@@ -62,27 +62,25 @@ pub(crate) fn bytes(bytes: u64) -> String {
 /// `pod a`, or `3 pods: a, b, c`, or `40 pods: a, b and 38 more`.
 pub(super) fn list(word: &str, names: &[String], most: usize) -> String {
     if let [one] = names {
-        format!("{word} {one}")
-    } else {
-        let shown = names
-            .iter()
-            .take(most)
-            .cloned()
-            .collect::<Vec<_>>()
-            .join(", ");
-        let more = names.len().saturating_sub(most);
-        let more = if more > 0 {
-            format!(" and {more} more")
-        } else {
-            String::new()
-        };
-        let plural = if word.ends_with('y') {
-            format!("{}ies", word.trim_end_matches('y'))
-        } else {
-            format!("{word}s")
-        };
-        format!("{} {plural}: {shown}{more}", names.len())
+        return format!("{word} {one}");
     }
+    let shown = names
+        .iter()
+        .take(most)
+        .cloned()
+        .collect::<Vec<_>>()
+        .join(", ");
+    let more = names.len().saturating_sub(most);
+    let more = if more > 0 {
+        format!(" and {more} more")
+    } else {
+        String::new()
+    };
+    let plural = match word.strip_suffix('y') {
+        Some(stem) => format!("{stem}ies"),
+        None => format!("{word}s"),
+    };
+    format!("{} {plural}: {shown}{more}", names.len())
 }
 
 #[cfg(test)]

@@ -43,26 +43,7 @@ pub(super) fn rule(
 ) -> Option<Rule> {
     check_words(&file, faulty);
     let names: Vec<String> = file.matchers.keys().cloned().collect();
-    let mut captures: Vec<String> = Vec::new();
-    let mut matchers = Vec::new();
-    for (name, at) in &file.matchers {
-        let compiled = matcher(at, file.by, faulty, logs);
-        if let Some(compiled) = compiled {
-            captures.extend(compiled.captures);
-            let NamedMatcher {
-                matcher,
-                min_count,
-                ongoing,
-                ..
-            } = compiled.matcher;
-            matchers.push(NamedMatcher {
-                name: name.clone(),
-                matcher,
-                min_count,
-                ongoing,
-            });
-        }
-    }
+    let (matchers, captures) = matchers_of(&file, faulty, logs);
     if names.is_empty() {
         faulty.add(file.id.place, "no matchers; a rule needs at least one");
     }
@@ -114,6 +95,26 @@ pub(super) fn rule(
             .collect(),
         references: file.references,
     })
+}
+
+/// Compiles the matchers of a rule; gives them and the captures of all of them.
+fn matchers_of(
+    file: &RuleFile,
+    faulty: &mut Faulty<'_>,
+    logs: &mut Vec<LogMatcher>,
+) -> (Vec<NamedMatcher>, Vec<String>) {
+    let mut captures = Vec::new();
+    let mut matchers = Vec::new();
+    for (name, at) in &file.matchers {
+        if let Some(compiled) = matcher(at, file.by, faulty, logs) {
+            captures.extend(compiled.captures);
+            matchers.push(NamedMatcher {
+                name: name.clone(),
+                ..compiled.matcher
+            });
+        }
+    }
+    (matchers, captures)
 }
 
 /// Log matchers of conditions about time keep the second of every match.

@@ -59,7 +59,7 @@ pub(super) fn matcher(
     logs: &mut Vec<LogMatcher>,
 ) -> Option<Compiled> {
     match &at.value {
-        MatcherFile::Log(file) => log(file, at.place, by, faulty, logs),
+        MatcherFile::Log(file) => Some(log(file, at.place, by, faulty, logs)),
         MatcherFile::Fact(file) => fact(file, faulty),
         MatcherFile::Event(file) => event(file, faulty),
         MatcherFile::Object(file) => Some(object(file, faulty)),
@@ -87,7 +87,7 @@ fn log(
     by: By,
     faulty: &mut Faulty<'_>,
     logs: &mut Vec<LogMatcher>,
-) -> Option<Compiled> {
+) -> Compiled {
     let sources = file.pattern.iter().chain(&file.patterns);
     let patterns: Vec<Pattern> = sources
         .filter_map(|at| faulty.check(at.place, Pattern::new(&at.value)))
@@ -124,7 +124,7 @@ fn log(
         min_count: file.min_count.unwrap_or(1),
         ongoing: duration(file.ongoing.as_ref(), faulty),
     };
-    Some(Compiled { matcher, captures })
+    Compiled { matcher, captures }
 }
 
 /// The capture that tells the key of a log line which is about something else than its pod.

@@ -7,13 +7,14 @@ use crate::finding::Severity;
 use crate::scan::LogMatcher;
 use crate::scan::pattern::Pattern;
 
-/// How often a literal may turn up in a million bytes of ordinary logs.
-const MAX_HITS: f64 = 40.0;
+/// How often the grams of a pattern's literals may turn up in a million bytes of ordinary logs.
+/// Only every fourth is looked at, and most end with the comparison of the literal.
+const MAX_HITS: f64 = 1500.0;
 
 /// Remarks on all rules, each with the rule's id.
 pub(crate) fn lint(rules: &Rules, texts: &[RuleText]) -> Vec<String> {
     let mut remarks = Vec::new();
-    for rule in &rules.rules {
+    for rule in &rules.list {
         let mut remark = |text: String| remarks.push(format!("{}: {text}", rule.id));
         if rule.severity > Severity::Info && rule.fix.is_empty() {
             remark("no `fix`; say what to do".to_owned());
@@ -70,7 +71,7 @@ fn remark_on(pattern: &Pattern) -> String {
         .map(|text| format!("`{}`", String::from_utf8_lossy(text)))
         .collect();
     format!(
-        "`{}` is looked for by {}, met about {:.0} times in a million bytes of ordinary logs; add rarer words",
+        "`{}` is looked for by {}, whose parts stand about {:.0} times in a million bytes of ordinary logs; add rarer words",
         pattern.source(),
         texts.join(", "),
         pattern.required().cost()

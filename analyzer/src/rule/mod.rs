@@ -130,9 +130,9 @@ impl Condition {
         match self {
             Self::Matcher(number) => positive.push(*number),
             Self::All(parts) | Self::Any(parts) => {
-                parts
-                    .iter()
-                    .for_each(|part| part.matchers(positive, negative));
+                for part in parts {
+                    part.matchers(positive, negative);
+                }
             }
             Self::Not(part) => part.matchers(negative, positive),
             Self::Count { of, .. } => positive.push(*of),
@@ -168,4 +168,14 @@ pub fn load_rules(
         &texts,
         &disabled.iter().cloned().collect(),
     )?)
+}
+
+/// The JSON Schema of a rule file, for editors.
+pub fn rule_schema() -> schemars::Schema {
+    schemars::schema_for!(file::RuleFile)
+}
+
+/// The JSON Schema of a file of cases.
+pub fn cases_schema() -> schemars::Schema {
+    schemars::schema_for!(file::CasesFile)
 }

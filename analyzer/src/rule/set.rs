@@ -26,7 +26,7 @@ pub(crate) struct RuleText {
 /// Rules that can be run together, in the order of their ids.
 #[derive(Debug)]
 pub struct Rules {
-    pub(crate) rules: Vec<Rule>,
+    pub(crate) list: Vec<Rule>,
     pub(crate) scanner: Scanner,
     pub(crate) demand: Demand,
 }
@@ -60,9 +60,9 @@ impl Rules {
             if without.contains(&file.id.value) {
                 continue;
             }
-            let mut faulty = Faulty::new(&text.path);
-            rules.extend(compile::rule(file, &mut faulty, &mut logs));
-            faults.append(&mut faulty.faults);
+            let mut found_here = Faulty::new(&text.path);
+            rules.extend(compile::rule(file, &mut found_here, &mut logs));
+            faults.append(&mut found_here.faults);
         }
         if !faults.is_empty() {
             faults.sort();
@@ -72,7 +72,7 @@ impl Rules {
         rules.sort_by(|a, b| a.id.cmp(&b.id));
         let demand = demand(&rules);
         Ok(Self {
-            rules,
+            list: rules,
             scanner: Scanner::new(logs),
             demand,
         })
@@ -83,7 +83,7 @@ impl Rules {
     /// # Errors
     /// When there is no such rule.
     pub fn set_severity(&mut self, id: &str, severity: Severity) -> Result<(), String> {
-        let rule = self.rules.iter_mut().find(|rule| rule.id == id);
+        let rule = self.list.iter_mut().find(|rule| rule.id == id);
         let rule = rule.ok_or_else(|| format!("no rule `{id}`"))?;
         rule.severity = severity;
         Ok(())
@@ -91,16 +91,16 @@ impl Rules {
 
     /// How many rules there are.
     pub fn len(&self) -> usize {
-        self.rules.len()
+        self.list.len()
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.rules.is_empty()
+        self.list.is_empty()
     }
 
     pub(crate) fn rule(&self, id: &str) -> Option<&Rule> {
-        self.rules.iter().find(|rule| rule.id == id)
+        self.list.iter().find(|rule| rule.id == id)
     }
 }
 
@@ -163,13 +163,13 @@ fn text_values(table: &TableMatcher, pointer: &str) -> Vec<String> {
 fn check_together(files: &[(&RuleText, RuleFile)], has_unread: bool, faults: &mut Vec<Fault>) {
     let mut seen: BTreeMap<&str, &str> = BTreeMap::new();
     for (text, file) in files {
-        let mut faulty = Faulty::new(&text.path);
+        let mut found_here = Faulty::new(&text.path);
         let id = file.id.value.as_str();
         if let Some(first) = seen.insert(id, &text.path) {
-            faulty.add(file.id.place, format!("`{id}` is also the id of {first}"));
+            found_here.add(file.id.place, format!("`{id}` is also the id of {first}"));
         }
-        check_path(text, file, &mut faulty);
-        faults.append(&mut faulty.faults);
+        check_path(text, file, &mut found_here);
+        faults.append(&mut found_here.faults);
     }
     // An unread file may be the one that is referred to.
     if has_unread {
@@ -179,7 +179,7 @@ fn check_together(files: &[(&RuleText, RuleFile)], has_unread: bool, faults: &mu
     let mut explains: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     let mut waits: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for (text, file) in files {
-        let mut faulty = Faulty::new(&text.path);
+        let mut found_here = Faulty::new(&text.path);
         let id = file.id.value.as_str();
         // A pack may explain rules of another that is not loaded: that is for the lint to tell.
         for explained in file.explains.iter().map(|e| &e.rule) {
@@ -187,27 +187,27 @@ fn check_together(files: &[(&RuleText, RuleFile)], has_unread: bool, faults: &mu
         }
         for matcher in file.matchers.values() {
             if let MatcherFile::Finding(other) = &matcher.value {
-                known(&ids, other, &mut faulty);
+                known(&ids, other, &mut found_here);
                 waits.entry(id).or_default().push(&other.value);
             }
         }
-        faults.append(&mut faulty.faults);
+        faults.append(&mut found_here.faults);
     }
     for (text, file) in files {
         for (edges, word) in [(&explains, "explains"), (&waits, "waits for")] {
             if reaches(edges, &file.id.value) {
-                let mut faulty = Faulty::new(&text.path);
-                faulty.add(
+                let mut found_here = Faulty::new(&text.path);
+                found_here.add(
                     file.id.place,
                     format!("`{}` {word} itself through other rules", file.id.value),
                 );
-                faults.append(&mut faulty.faults);
+                faults.append(&mut found_here.faults);
             }
         }
     }
 }
 
-fn known(ids: &[&str], at: &super::spanned::At<String>, faulty: &mut Faulty<'_>) {
+fn known(ids: &[&str], at: &super::spanned::At<String>, found_here: &mut Faulty<'_>) {
     if !ids.contains(&at.value.as_str()) {
         let near: Vec<&&str> = ids.iter().filter(|id| is_near(id, &at.value)).collect();
         let hint = if near.is_empty() {
@@ -215,7 +215,7 @@ fn known(ids: &[&str], at: &super::spanned::At<String>, faulty: &mut Faulty<'_>)
         } else {
             format!("; did you mean {}?", listed(&near))
         };
-        faulty.add(at.place, format!("no rule `{}`{hint}", at.value));
+        found_here.add(at.place, format!("no rule `{}`{hint}", at.value));
     }
 }
 
@@ -226,7 +226,7 @@ fn is_near(a: &str, b: &str) -> bool {
     shared * 2 > words.len()
 }
 
-fn check_path(text: &RuleText, file: &RuleFile, faulty: &mut Faulty<'_>) {
+fn check_path(text: &RuleText, file: &RuleFile, found_here: &mut Faulty<'_>) {
     let path = text.path.replace('\\', "/");
     let mut parts = path.rsplit('/');
     let stem = parts
@@ -235,13 +235,13 @@ fn check_path(text: &RuleText, file: &RuleFile, faulty: &mut Faulty<'_>) {
         .trim_end_matches(".yaml")
         .trim_end_matches(".yml");
     if stem != file.id.value {
-        faulty.add(
+        found_here.add(
             file.id.place,
             format!("the file is `{stem}.yaml`; the id must be the same"),
         );
     }
     if let Some(folder) = parts.next().filter(|folder| *folder != file.topic.value) {
-        faulty.add(
+        found_here.add(
             file.topic.place,
             format!("the file is in `{folder}`; the topic must be the same"),
         );

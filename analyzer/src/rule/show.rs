@@ -193,7 +193,7 @@ mod tests {
             cases: Some(cases),
         };
         let rules = Rules::compile(std::slice::from_ref(&text)).unwrap();
-        assert!(markdown(&rules.rules[0], &rules).contains("## How to fix"));
+        assert!(markdown(&rules.list[0], &rules).contains("## How to fix"));
         let tested = cases::test(&[text], &[]);
         assert_eq!((tested.cases, tested.faults), (2, Vec::new()));
     }

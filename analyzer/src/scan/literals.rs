@@ -195,7 +195,9 @@ fn members(class: &Class) -> Option<Vec<Vec<u8>>> {
                 .collect::<Option<_>>()?
         }
     };
-    bytes.iter_mut().for_each(|b| *b = fold(*b));
+    for byte in &mut bytes {
+        *byte = fold(*byte);
+    }
     bytes.sort_unstable();
     bytes.dedup();
     Some(bytes.into_iter().map(|b| vec![b]).collect())

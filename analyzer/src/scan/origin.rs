@@ -42,10 +42,8 @@ pub(crate) fn is_log(entry: &EntryInfo) -> bool {
         EntryKind::PodLog { .. } => true,
         // A rotated log ends in a number or a date.
         EntryKind::Other => {
-            name.contains(".log")
-                || name.ends_with(".txt")
-                || name.ends_with(".out")
-                || !name.contains('.')
+            let extension = name.rsplit_once('.').map(|(_, extension)| extension);
+            name.contains(".log") || matches!(extension, None | Some("txt" | "out"))
         }
         _ => false,
     }

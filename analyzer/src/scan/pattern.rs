@@ -121,7 +121,9 @@ fn capture_names(hir: &Hir, into: &mut Vec<String>) {
         }
         HirKind::Repetition(repetition) => capture_names(&repetition.sub, into),
         HirKind::Concat(parts) | HirKind::Alternation(parts) => {
-            parts.iter().for_each(|part| capture_names(part, into));
+            for part in parts {
+                capture_names(part, into);
+            }
         }
         _ => {}
     }

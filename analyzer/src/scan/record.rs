@@ -166,8 +166,9 @@ fn uptime_us_of(text: &str) -> Option<u64> {
 fn tracing(line: &str) -> Option<Record<'_>> {
     let (time, rest) = split_kubelet_time(line);
     let (level, rest) = rest.trim_start().split_once(' ')?;
+    // Without the kubelet's time, its own was taken off for it.
     let level = Level::parse(level)?;
-    time.is_some().then(|| Record {
+    Some(Record {
         time,
         level: Some(level),
         target: Cow::Borrowed(target_of(rest.trim_start())),
@@ -352,7 +353,7 @@ fn json(line: &str) -> Option<Record<'_>> {
         let value = value
             .as_str()
             .map_or_else(|| value.to_string(), str::to_owned);
-        message.push_str(&format!(" {key}={value}"));
+        message.extend([" ", key.as_str(), "=", value.as_str()]);
     }
     record.target = Cow::Owned(target.to_owned());
     record.message = Cow::Owned(message);

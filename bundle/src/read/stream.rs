@@ -170,7 +170,8 @@ impl Run<'_> {
                 End::AtLimit => self.drain(&mut entry, buffer)?,
                 End::Whole if read < info.bytes.unwrap_or_default() => {
                     let detail = "the file ends within this entry".to_owned();
-                    self.visitor.problem(problem_of(&info, ProblemKind::CutShort, detail));
+                    self.visitor
+                        .problem(problem_of(&info, ProblemKind::CutShort, detail));
                     return Ok(());
                 }
                 End::Whole => {}

@@ -43,11 +43,12 @@ impl Predicate {
         }
         let program = Program::compile(source).map_err(|e| format!("not a CEL expression: {e}"))?;
         let references = program.references();
-        let mut unknown: Vec<&str> = references
-            .variables()
-            .into_iter()
-            .filter(|name| !variables.contains(name) && !name.starts_with('@'))
-            .collect();
+        let mut own = Vec::new();
+        loop_variables(program.expression(), &mut own);
+        let is_known =
+            |name: &str| variables.contains(&name) || own.contains(&name) || name.starts_with('@');
+        let mut unknown: Vec<&str> = references.variables();
+        unknown.retain(|name| !is_known(name));
         unknown.sort_unstable();
         if let Some(unknown) = unknown.first() {
             return Err(format!(
@@ -114,6 +115,38 @@ fn is_absence(error: &ExecutionError) -> bool {
         }
         ExecutionError::ValuesNotComparable(a, b) => *a == Value::Null || *b == Value::Null,
         _ => false,
+    }
+}
+
+/// The variables that comprehensions make.
+fn loop_variables<'e>(expression: &'e IdedExpr, into: &mut Vec<&'e str>) {
+    match &expression.expr {
+        Expr::Select(select) => loop_variables(&select.operand, into),
+        Expr::Call(call) => {
+            let parts = call.target.iter().map(AsRef::as_ref).chain(&call.args);
+            parts.for_each(|part| loop_variables(part, into));
+        }
+        Expr::List(list) => list
+            .elements
+            .iter()
+            .for_each(|part| loop_variables(part, into)),
+        Expr::Comprehension(comprehension) => {
+            into.push(&comprehension.iter_var);
+            into.extend(comprehension.iter_var2.as_deref());
+            into.push(&comprehension.accu_var);
+            let ComprehensionExpr {
+                iter_range,
+                accu_init,
+                loop_cond,
+                loop_step,
+                result,
+                ..
+            } = comprehension.as_ref();
+            for part in [iter_range, accu_init, loop_cond, loop_step, result] {
+                loop_variables(part, into);
+            }
+        }
+        _ => {}
     }
 }
 

@@ -259,7 +259,7 @@ fn a_forwarded_port_tells_metrics_state_and_certificates() {
     );
     assert_eq!(run.row("shop/cart #2").via.as_deref(), Some("port-forward"));
     let chain = run.entry("linkerd/identity/shop/cart.pem");
-    assert_eq!(chain, support::forward::CERTIFICATE);
+    assert_eq!(chain, support::forward::certificate());
     let state = run.entry("linkerd/proxy-state/shop/cart.json");
     let state: Value = serde_json::from_str(&state).unwrap();
     assert_eq!(

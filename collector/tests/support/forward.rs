@@ -1,6 +1,6 @@
 //! A pod's port behind the API server's port-forward: plain HTTP or TLS, told by the first byte.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use axum::extract::FromRequestParts;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
@@ -12,9 +12,14 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio_rustls::TlsAcceptor;
 
-/// The certificate that the port presents.
-pub(crate) const CERTIFICATE: &str = include_str!("test-only.crt");
-const KEY: &str = include_str!("test-only.key");
+/// The certificate that the port presents, and its key, made anew for each run of the tests.
+static IDENTITY: LazyLock<rcgen::CertifiedKey<rcgen::KeyPair>> =
+    LazyLock::new(|| rcgen::generate_simple_self_signed(["cart".to_owned()]).unwrap());
+
+/// The certificate that the port presents, as PEM.
+pub(crate) fn certificate() -> String {
+    IDENTITY.cert.pem()
+}
 
 /// Takes the WebSocket and serves the port until the client goes away.
 pub(crate) async fn respond(mut parts: Parts, port: u16) -> Response {
@@ -97,9 +102,10 @@ async fn serve(mut stream: DuplexStream) {
 }
 
 fn acceptor() -> TlsAcceptor {
-    let chain = CertificateDer::pem_slice_iter(CERTIFICATE.as_bytes());
+    let certificate = certificate();
+    let chain = CertificateDer::pem_slice_iter(certificate.as_bytes());
     let chain = chain.collect::<Result<Vec<_>, _>>().unwrap();
-    let key = PrivateKeyDer::from_pem_slice(KEY.as_bytes()).unwrap();
+    let key = PrivateKeyDer::from_pem_slice(IDENTITY.signing_key.serialize_pem().as_bytes()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()

@@ -238,3 +238,18 @@ pub(crate) mod testing {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_table_has_its_place_in_the_documentation() {
+        let documentation = include_str!("../../../docs/facts.md");
+        let demand = Demand::default();
+        let context = Context { at: Timestamp::UNIX_EPOCH, manifest: None, demand: &demand };
+        for table in derive(Vec::new(), context).tables.keys() {
+            assert!(documentation.contains(&format!("\n## {table}\n")), "{table}");
+        }
+    }
+}

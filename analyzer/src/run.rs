@@ -64,6 +64,14 @@ fn run_analyze(args: &AnalyzeArgs) -> anyhow::Result<ExitStatus> {
         .iter()
         .map(|bundle| analyze(bundle, &rules, &options))
         .collect();
+    for (report, path) in reports.iter().zip(&args.bundles) {
+        anyhow::ensure!(
+            report.counts.entries > 0,
+            "`{}` holds no logs, objects, events, metrics or certificates; give a bundle, its folder, \
+             or a file of one of these",
+            path.display()
+        );
+    }
     write_all(args, &reports)?;
     Ok(status(&reports, args))
 }

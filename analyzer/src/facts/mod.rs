@@ -139,20 +139,25 @@ pub fn wants(entry: &EntryInfo) -> bool {
         | EntryKind::ServerTls { .. }
         | EntryKind::ProxyState { .. } => true,
         EntryKind::PodLog { .. } => iptables::wants(entry),
-        EntryKind::Other => is_foreign_structure(entry.path.file_name()),
+        EntryKind::Other => is_foreign_structure(entry.path.file_name(), entry.bytes),
         _ => false,
     }
 }
 
-/// Whether a file of a foreign bundle may hold objects, metrics, certificates or events.
-fn is_foreign_structure(name: &str) -> bool {
+/// A text beyond this is a log, not something that somebody printed.
+const MAX_PRINTED_BYTES: u64 = 16 << 20;
+
+/// Whether a file of a foreign bundle may hold objects, metrics, certificates or events, told by
+/// its name. What a `.txt` holds only its content tells.
+fn is_foreign_structure(name: &str, bytes: Option<u64>) -> bool {
     let lower = name.to_ascii_lowercase();
-    [
-        ".json", ".yaml", ".yml", ".prom", ".metrics", ".pem", ".crt",
-    ]
-    .iter()
-    .any(|e| lower.ends_with(e))
-        || (lower.contains("event") && !lower.ends_with(".log"))
+    let extension = lower.rsplit_once('.').map(|(_, extension)| extension);
+    match extension {
+        Some("json" | "yaml" | "yml" | "prom" | "metrics" | "pem" | "crt") => true,
+        Some("txt" | "out") | None => bytes.is_some_and(|b| b <= MAX_PRINTED_BYTES),
+        Some("log") => false,
+        Some(_) => lower.contains("event"),
+    }
 }
 
 /// Parses one entry. Pure; runs on any thread.
@@ -181,8 +186,21 @@ fn parse_foreign(entry: &Arc<EntryInfo>, bytes: &[u8], demand: &Demand) -> Vec<P
         metrics::parse(entry, bytes, demand)
     } else if events::is_table(start) {
         events::parse_table(entry, bytes)
-    } else {
+    } else if [
+        b"{".as_slice(),
+        b"[",
+        b"apiVersion:",
+        b"kind:",
+        b"items:",
+        b"---",
+        b"metadata:",
+    ]
+    .iter()
+    .any(|first| start.starts_with(first))
+    {
         object::parse(entry, bytes)
+    } else {
+        Vec::new()
     }
 }
 
@@ -247,9 +265,16 @@ mod tests {
     fn every_table_has_its_place_in_the_documentation() {
         let documentation = include_str!("../../../docs/facts.md");
         let demand = Demand::default();
-        let context = Context { at: Timestamp::UNIX_EPOCH, manifest: None, demand: &demand };
+        let context = Context {
+            at: Timestamp::UNIX_EPOCH,
+            manifest: None,
+            demand: &demand,
+        };
         for table in derive(Vec::new(), context).tables.keys() {
-            assert!(documentation.contains(&format!("\n## {table}\n")), "{table}");
+            assert!(
+                documentation.contains(&format!("\n## {table}\n")),
+                "{table}"
+            );
         }
     }
 }

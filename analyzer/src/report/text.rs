@@ -73,7 +73,8 @@ impl Page<'_> {
                 .captured_at
                 .map(|at| format!("captured {}", shown(at))),
         );
-        if bundle.captured_at != Some(bundle.at) {
+        let is_told = bundle.at != jiff::Timestamp::UNIX_EPOCH;
+        if bundle.captured_at != Some(bundle.at) && is_told {
             parts.push(format!("judged at {}", shown(bundle.at)));
         }
         match (&bundle.linkerd_version, &bundle.kubernetes_version) {

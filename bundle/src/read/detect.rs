@@ -68,8 +68,11 @@ pub(super) fn detect(head: &[u8]) -> Content {
             "UTF-16 text; convert it to UTF-8 first, as with `iconv -f UTF-16`",
         );
     }
-    let zeros = memchr::memchr_iter(0, head).count();
-    if zeros * 20 > head.len() {
+    // A log may hold a few odd bytes; data that is no text is full of them.
+    let odd = head
+        .iter()
+        .filter(|b| b.is_ascii_control() && !b.is_ascii_whitespace() && **b != 0x1b);
+    if odd.count() * 20 > head.len() {
         return Content::Foreign("binary data of no known kind, not a bundle");
     }
     Content::Text

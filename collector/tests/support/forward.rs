@@ -105,7 +105,8 @@ fn acceptor() -> TlsAcceptor {
     let certificate = certificate();
     let chain = CertificateDer::pem_slice_iter(certificate.as_bytes());
     let chain = chain.collect::<Result<Vec<_>, _>>().unwrap();
-    let key = PrivateKeyDer::from_pem_slice(IDENTITY.signing_key.serialize_pem().as_bytes()).unwrap();
+    let key =
+        PrivateKeyDer::from_pem_slice(IDENTITY.signing_key.serialize_pem().as_bytes()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()

@@ -6,7 +6,7 @@
 //!        └─► scan (log blocks, all cores) ──────────────┴─► conclude ──► report
 //! ```
 //!
-//! [`analyze`] is the whole of it. [`Rules`] come from [`load_rules`].
+//! [`analyze()`] is the whole of it. [`Rules`] come from [`load_rules`].
 
 mod analyze;
 pub mod args;

@@ -5,7 +5,7 @@
 //! was read. `docs/facts.md` lists every table and field.
 //!
 //! Two steps, so that the first runs on every core while the bundle is read:
-//! [`parse`] turns one entry into [`Piece`]s; [`derive`] joins all pieces into tables.
+//! [`parse`] turns one entry into [`Piece`]s; [`derive()`] joins all pieces into tables.
 
 mod certificates;
 mod cluster;

@@ -1,4 +1,4 @@
-//! Rules: what the YAML says ([`file`]), made into what runs ([`Rule`]) by [`compile`], which
+//! Rules: what the YAML says ([`mod@file`]), made into what runs ([`Rule`]) by [`compile`], which
 //! reports every fault of every file. Nothing after this module can meet a bad rule.
 //!
 //! Not here: scanning, and deciding what evidence amounts to.

@@ -2,7 +2,7 @@
 //! block by block. The only code that names rayon.
 //!
 //! [`lines`] scans a block with [`grams`] as its first sieve, [`record`] takes matching lines
-//! apart, [`matches`] merges what was found to the same result in any order. What a match means
+//! apart, [`mod@matches`] merges what was found to the same result in any order. What a match means
 //! is decided elsewhere.
 
 mod frequency;

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 
 use flate2::{Compression, GzBuilder};
 
@@ -174,26 +174,44 @@ fn compress(block: &[u8]) -> io::Result<Packed> {
     })
 }
 
-/// The tar header of an entry, with pax records before it where the path needs them.
+/// The tar header of an entry, with a pax record before it where its path needs one.
 fn header(options: &WriterOptions, path: &str, bytes: u64) -> io::Result<Vec<u8>> {
-    let mut header = tar::Header::new_ustar();
-    header.set_size(bytes);
-    header.set_mode(0o644);
-    header.set_mtime(u64::try_from(options.mtime.as_second()).unwrap_or_default());
-    header.set_entry_type(tar::EntryType::Regular);
-    // The builder chooses between ustar, and pax records for long or non-ASCII paths.
-    let mut builder = tar::Builder::new(Vec::new());
     let full = format!("{}/{path}", options.name);
-    let plain = full.is_ascii() && header.set_path(&full).is_ok();
-    if !plain {
-        builder.append_pax_extensions([("path", full.as_bytes())])?;
+    let mut out = Vec::new();
+    let mut header = blank_header(options, tar::EntryType::Regular, bytes);
+    let fits = full.is_ascii() && header.set_path(&full).is_ok();
+    if !fits {
+        let record = pax_record("path", &full);
+        let mut before = blank_header(options, tar::EntryType::XHeader, record.len() as u64);
+        // Some readers take a header without a name for the end of the archive.
+        before.set_path("pax-header")?;
+        before.set_cksum();
+        out.extend_from_slice(before.as_bytes());
+        out.extend_from_slice(record.as_bytes());
+        out.resize(out.len().next_multiple_of(TAR_BLOCK), 0);
         let short: String = full.chars().filter(char::is_ascii).take(90).collect();
         header.set_path(short)?;
     }
     header.set_cksum();
-    let mut out = builder.into_inner()?;
-    // `into_inner` ends the archive with two empty blocks, which do not belong here.
-    out.truncate(out.len().saturating_sub(2 * TAR_BLOCK));
-    header.as_bytes().as_slice().read_to_end(&mut out)?;
+    out.extend_from_slice(header.as_bytes());
     Ok(out)
+}
+
+fn blank_header(options: &WriterOptions, kind: tar::EntryType, bytes: u64) -> tar::Header {
+    let mut header = tar::Header::new_ustar();
+    header.set_entry_type(kind);
+    header.set_size(bytes);
+    header.set_mode(0o644);
+    header.set_mtime(u64::try_from(options.mtime.as_second()).unwrap_or_default());
+    header
+}
+
+/// `LENGTH KEY=VALUE\n`, the length counting itself.
+fn pax_record(key: &str, value: &str) -> String {
+    let rest = format!(" {key}={value}\n");
+    let mut length = rest.len() + 1;
+    while length.to_string().len() + rest.len() != length {
+        length = length.to_string().len() + rest.len();
+    }
+    format!("{length}{rest}")
 }

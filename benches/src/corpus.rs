@@ -12,7 +12,7 @@ use bundle::{Block, Bundle, EntryInfo, Interest, Limits, Problem, Scratch, Visit
 pub(crate) struct Corpus {
     /// Lines that tell of nothing unusual.
     pub(crate) ordinary: Vec<Vec<u8>>,
-    /// Warnings and errors.
+    /// Lines that tell of trouble.
     pub(crate) alarming: Vec<Vec<u8>>,
 }
 
@@ -49,8 +49,18 @@ impl Corpus {
     }
 }
 
+/// Whether a line tells of trouble, at whatever level it is written.
 fn is_alarming(line: &[u8]) -> bool {
-    let marks: [&[u8]; 4] = [b" WARN ", b" ERROR ", b"level=warning", b"level=error"];
+    let marks: [&[u8]; 8] = [
+        b" WARN ",
+        b" ERROR ",
+        b"level=warning",
+        b"level=error",
+        b"denied",
+        b"rror=",
+        b"unauthorized",
+        b"failed",
+    ];
     marks
         .iter()
         .any(|mark| line.windows(mark.len()).any(|w| w == *mark))

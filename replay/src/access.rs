@@ -3,7 +3,8 @@
 use axum::response::{IntoResponse as _, Response};
 use serde_json::{Value, json};
 
-use crate::status::{Status, json_response, put};
+use crate::protobuf;
+use crate::status::{Status, json_response};
 use crate::store::Store;
 
 /// Whether a POST to this resource is a question, not a write.
@@ -19,10 +20,12 @@ pub(crate) fn is_review(group: &str, plural: &str) -> bool {
 
 /// Answers a review.
 pub(crate) fn answer(store: &Store, plural: &str, body: &[u8]) -> Response {
-    let Ok(request) = serde_json::from_slice::<Value>(body) else {
-        return Status::bad_request("the object provided is not readable as JSON").into_response();
+    let json = serde_json::from_slice::<Value>(body).ok();
+    let json = json.map(|r| r.get("spec").cloned().unwrap_or_else(|| json!({})));
+    let Some(spec) = json.or_else(|| protobuf::review(plural, body)) else {
+        let text = "the object provided is neither JSON nor protobuf of a review";
+        return Status::bad_request(text).into_response();
     };
-    let spec = request.get("spec").cloned().unwrap_or_else(|| json!({}));
     let review = match plural {
         "selfsubjectaccessreviews" => access_review(store, &spec),
         "selfsubjectrulesreviews" => rules_review(store, &spec),
@@ -37,21 +40,12 @@ pub(crate) fn answer(store: &Store, plural: &str, body: &[u8]) -> Response {
 }
 
 fn access_review(store: &Store, spec: &Value) -> Value {
-    let allowed = is_allowed(store, spec);
-    let mut status = json!({"allowed": allowed});
-    if allowed {
-        put(
-            &mut status,
-            "reason",
-            json!("the recorded rules of the collecting user allow it"),
-        );
-    }
     json!({
         "kind": "SelfSubjectAccessReview",
         "apiVersion": "authorization.k8s.io/v1",
         "metadata": {"creationTimestamp": null},
         "spec": spec,
-        "status": status,
+        "status": {"allowed": is_allowed(store, spec)},
     })
 }
 

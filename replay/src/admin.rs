@@ -4,11 +4,14 @@ use bundle::SourceKind;
 use bundle::layout::EntryKind;
 use serde_json::Value;
 
+use crate::ledger::plain;
 use crate::store::Store;
 
 /// The proxy's admin port.
 const PROXY_ADMIN: u16 = 4191;
 const PROXY: &str = "linkerd-proxy";
+/// Scrapes looked for, however often a client has asked: bundles hold two.
+const MAX_SCRAPES: u32 = 100;
 
 /// An answer of a pod's port.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,20 +27,6 @@ impl Answer {
             body: body.into(),
         }
     }
-
-    /// The answer as HTTP/1.1.
-    pub(crate) fn to_http(&self) -> Vec<u8> {
-        let reason = http::StatusCode::from_u16(self.status)
-            .ok()
-            .and_then(|s| s.canonical_reason());
-        let head = format!(
-            "HTTP/1.1 {} {}\r\ncontent-type: text/plain\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
-            self.status,
-            reason.unwrap_or("Unknown"),
-            self.body.len()
-        );
-        [head.as_bytes(), &self.body].concat()
-    }
 }
 
 /// Who listens on a port of a recorded pod.
@@ -49,7 +38,7 @@ pub(crate) enum Listener {
     Container(String),
 }
 
-/// A port of a pod.
+/// A port of a pod. What can be asked of it was recorded; nothing else is answered.
 #[derive(Debug, Clone)]
 pub(crate) struct Port<'a> {
     store: &'a Store,
@@ -81,7 +70,7 @@ impl<'a> Port<'a> {
 
     /// Answers a request; an error is a connection that was refused when the bundle was made.
     pub(crate) fn answer(&self, method: &str, path: &str) -> Result<Answer, String> {
-        if method != "GET" {
+        if !matches!(method, "GET" | "HEAD") {
             return Ok(Answer::text(405, "a replay is read-only\n"));
         }
         let path = path.split('?').next().unwrap_or_default();
@@ -97,14 +86,8 @@ impl<'a> Port<'a> {
 
     fn metrics(&self) -> Result<Answer, String> {
         let target = format!("{}/{}/{:?}", self.namespace, self.pod, self.listener);
-        // Before the first scrape is taken, so that a refused one counts as well.
+        // Counted even if it is refused, so that the n-th request gets what the n-th got.
         let due = self.store.next_scrape(&target);
-        let scrape = (1..=due)
-            .rev()
-            .find_map(|n| self.store.read(&self.entry(n)));
-        if let Some(body) = scrape {
-            return Ok(Answer::text(200, body));
-        }
         let (source, object) = match &self.listener {
             Listener::Proxy => (
                 SourceKind::ProxyMetrics,
@@ -115,15 +98,22 @@ impl<'a> Port<'a> {
                 format!("{}/{}/{name}", self.namespace, self.pod),
             ),
         };
-        let names = [format!("{object} #{due}"), format!("{object} #1"), object];
-        let row = names
-            .iter()
-            .find_map(|name| self.store.refusal(source, name));
-        match row.and_then(|r| r.status.filter(|s| *s >= 400).zip(r.reason.clone())) {
-            Some((status, reason)) => Ok(Answer::text(status, reason)),
-            None => Err(row
-                .and_then(|r| r.reason.clone())
-                .unwrap_or_else(|| "no scrape is recorded".to_owned())),
+        let ledger = &self.store.ledger;
+        let own = ledger.missing(source, &format!("{object} #{due}"));
+        let mut newest_first = (1..=due.min(MAX_SCRAPES)).rev();
+        let scrape = newest_first.find_map(|n| self.store.read(&self.entry(n)));
+        if let (Some(scrape), None) = (scrape, own) {
+            return scrape.map(|body| Answer::text(200, body));
+        }
+        let names = [format!("{object} #1"), object];
+        let other = || names.iter().find_map(|name| ledger.missing(source, name));
+        let Some(row) = own.or_else(other) else {
+            return Err("no scrape is recorded".to_owned());
+        };
+        let reason = plain(row.reason.as_deref().unwrap_or("no scrape is recorded"));
+        match row.status.filter(|s| *s >= 400) {
+            Some(status) => Ok(Answer::text(status, reason)),
+            None => Err(reason.to_owned()),
         }
     }
 
@@ -148,6 +138,7 @@ impl<'a> Port<'a> {
     fn state(&self, field: &str) -> Result<Answer, String> {
         let (namespace, pod) = (self.namespace.to_owned(), self.pod.to_owned());
         let recorded = self.store.read(&EntryKind::ProxyState { namespace, pod });
+        let recorded = recorded.transpose()?;
         let recorded: Option<Value> =
             recorded.and_then(|bytes| serde_json::from_slice(&bytes).ok());
         let told = recorded.as_ref().and_then(|r| r.get(field));
@@ -156,10 +147,14 @@ impl<'a> Port<'a> {
             .and_then(|t| t.get("body"))
             .and_then(Value::as_str)
             .unwrap_or_default();
-        match status.and_then(|s| u16::try_from(s).ok()) {
-            Some(status) => Ok(Answer::text(status, body)),
-            None => Err("nothing is recorded of the proxy's state".to_owned()),
+        if let Some(status) = status.and_then(|s| u16::try_from(s).ok()) {
+            return Ok(Answer::text(status, body));
         }
+        let object = format!("{}/{}", self.namespace, self.pod);
+        let row = self.store.ledger.missing(SourceKind::ProxyState, &object);
+        let reason = row.and_then(|r| r.reason.as_deref());
+        let unknown = "nothing is recorded of the proxy's state";
+        Err(plain(reason.unwrap_or(unknown)).to_owned())
     }
 
     /// Whether the container was ready when the bundle was made.
@@ -175,29 +170,63 @@ impl<'a> Port<'a> {
     }
 }
 
-/// Who listens on a port, told by the pod's spec.
+/// Who listens on a port, told by the pod's spec. Only admin ports are recorded.
 fn listener(pod: &Value, number: u16) -> Option<Listener> {
     let lists = ["/spec/initContainers", "/spec/containers"];
-    let containers = lists
-        .iter()
-        .filter_map(|p| pod.pointer(p)?.as_array())
-        .flatten();
-    for container in containers {
-        let name = container.get("name")?.as_str()?;
-        let ports = container
-            .get("ports")
-            .and_then(Value::as_array)
+    let containers = lists.iter().filter_map(|p| pod.pointer(p)?.as_array());
+    for container in containers.flatten() {
+        let text = |value: &Value, field: &str| -> String {
+            let text = value.get(field).and_then(Value::as_str);
+            text.unwrap_or_default().to_owned()
+        };
+        let name = text(container, "name");
+        let ports = container.get("ports").and_then(Value::as_array);
+        let admin: Vec<u64> = ports
             .into_iter()
-            .flatten();
-        let declares = ports
-            .filter_map(|p| p.get("containerPort")?.as_u64())
-            .any(|p| p == u64::from(number));
-        match (name, declares) {
-            (PROXY, _) if declares || number == PROXY_ADMIN => return Some(Listener::Proxy),
-            (PROXY, _) => {}
-            (name, true) => return Some(Listener::Container(name.to_owned())),
-            _ => {}
+            .flatten()
+            .filter(|port| text(port, "name").contains("admin"))
+            .filter_map(|port| port.get("containerPort")?.as_u64())
+            .collect();
+        if name == PROXY && admin.is_empty() && number == PROXY_ADMIN {
+            return Some(Listener::Proxy);
+        }
+        if admin.contains(&u64::from(number)) {
+            return Some(match name.as_str() {
+                PROXY => Listener::Proxy,
+                _ => Listener::Container(name),
+            });
         }
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn the_listener_is_told_by_the_pods_spec() {
+        let pod = json!({"spec": {
+            "initContainers": [{"name": "linkerd-proxy", "ports": [
+                {"name": "linkerd-proxy", "containerPort": 4143},
+                {"name": "linkerd-admin", "containerPort": 5191},
+            ]}],
+            "containers": [
+                {"ports": "nonsense"},
+                {"name": "destination", "ports": [
+                    {"name": "grpc", "containerPort": 8086},
+                    {"name": "dest-admin", "containerPort": 9996},
+                ]},
+            ],
+        }});
+        assert_eq!(listener(&pod, 5191), Some(Listener::Proxy));
+        let destination = Listener::Container("destination".to_owned());
+        assert_eq!(listener(&pod, 9996), Some(destination));
+        for other in [4143, 4191, 8086, 0] {
+            assert_eq!(listener(&pod, other), None, "{other}");
+        }
+        let bare = json!({"spec": {"containers": [{"name": "linkerd-proxy"}]}});
+        assert_eq!(listener(&bare, 4191), Some(Listener::Proxy));
+    }
 }

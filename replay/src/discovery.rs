@@ -1,16 +1,20 @@
 //! Which groups and resources there are, in the old and the aggregated form.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use bundle::Bundle;
 use bundle::resources;
 use serde_json::{Value, json};
 
+use crate::load::Loaded;
 use crate::status::put;
+use crate::synthesize::synthesize;
 
 /// The content type of aggregated discovery.
 pub(crate) const AGGREGATED: &str =
     "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
+
+/// Paths that are served besides those of resources.
+const OTHER_PATHS: [&str; 4] = ["/healthz", "/livez", "/readyz", "/version"];
 
 /// API groups and the resources of each group version.
 #[derive(Debug, Default)]
@@ -19,60 +23,57 @@ pub(crate) struct Discovery {
     groups: Vec<Value>,
     /// `APIResourceList`s by group version.
     lists: BTreeMap<String, Value>,
+    /// Groups that are made by custom resource definitions.
+    custom_groups: BTreeSet<String>,
 }
 
 impl Discovery {
     /// From the recorded discovery, or else from the lists that the bundle holds.
-    pub(crate) fn of(bundle: &Bundle, held: &[(String, String)]) -> Self {
-        let read =
-            |path: &str| -> Option<Value> { serde_json::from_slice(&bundle.read(path).ok()?).ok() };
-        let groups = read("cluster-resources/groups.json").and_then(as_list);
-        let lists = read("cluster-resources/resources.json").and_then(as_list);
-        match (groups, lists) {
-            (Some(groups), Some(lists)) if !groups.is_empty() && !lists.is_empty() => {
-                let lists = lists.into_iter().filter_map(|list| {
-                    Some((list.get("groupVersion")?.as_str()?.to_owned(), list))
-                });
-                Self {
-                    groups,
-                    lists: lists.collect(),
-                }
-            }
-            _ => Self::synthesized(held),
+    pub(crate) fn of(loaded: &Loaded) -> Self {
+        let list = |value: &Option<Value>| value.as_ref()?.as_array().cloned();
+        let groups = list(&loaded.groups).unwrap_or_default();
+        let lists = list(&loaded.resources).unwrap_or_default();
+        let lists = lists.into_iter().filter_map(|list| {
+            let version = list.get("groupVersion")?.as_str()?.to_owned();
+            list.get("resources")?.as_array()?;
+            Some((version, list))
+        });
+        let lists: BTreeMap<String, Value> = lists.collect();
+        let (groups, lists) = if groups.is_empty() || lists.is_empty() {
+            synthesize(loaded)
+        } else {
+            (groups, lists)
+        };
+        let definitions = "customresourcedefinitions".to_owned();
+        let definitions = ("apiextensions.k8s.io".to_owned(), definitions);
+        let definitions = loaded.objects.get(&definitions).into_iter();
+        let custom = definitions
+            .flat_map(|held| &held.objects)
+            .filter_map(|d| d.pointer("/spec/group")?.as_str());
+        let known = resources::CUSTOM_RESOURCE_GROUPS.iter().copied();
+        Self {
+            groups,
+            lists,
+            custom_groups: custom.chain(known).map(str::to_owned).collect(),
         }
     }
 
-    fn synthesized(held: &[(String, String)]) -> Self {
-        let mut lists: BTreeMap<String, Vec<Value>> = BTreeMap::new();
-        for (group, plural) in held {
-            let known = resources::by_plural(group, plural);
-            let kind = known.map_or_else(|| kind_of(plural), |r| r.kind.to_owned());
-            let namespaced = known.is_none_or(|r| r.namespaced);
-            let version = if group.is_empty() {
-                "v1".to_owned()
-            } else {
-                format!("{group}/v1")
-            };
-            lists.entry(version).or_default().push(json!({
-                "name": plural, "singularName": kind.to_lowercase(), "namespaced": namespaced,
-                "kind": kind, "verbs": ["get", "list", "watch"],
-            }));
+    /// `/`: every path that is served.
+    pub(crate) fn paths(&self) -> Value {
+        let mut paths: BTreeSet<String> = OTHER_PATHS.map(str::to_owned).into();
+        paths.extend(["/api", "/apis", "/apis/"].map(str::to_owned));
+        for version in self.lists.keys() {
+            match version.split_once('/') {
+                Some((group, _)) => {
+                    paths.insert(format!("/apis/{group}"));
+                    paths.insert(format!("/apis/{version}"));
+                }
+                None => {
+                    paths.insert(format!("/api/{version}"));
+                }
+            }
         }
-        let groups = lists.keys().map(|version| {
-            let name = version.split_once('/').map_or("", |(group, _)| group);
-            let entry = json!({"groupVersion": version, "version": "v1"});
-            json!({"name": name, "versions": [entry], "preferredVersion": entry})
-        });
-        let groups = groups.collect();
-        let lists = lists.into_iter().map(|(version, resources)| {
-            let list =
-                json!({"kind": "APIResourceList", "groupVersion": version, "resources": resources});
-            (version, list)
-        });
-        Self {
-            groups,
-            lists: lists.collect(),
-        }
+        json!({"paths": paths})
     }
 
     /// `/api`.
@@ -115,6 +116,11 @@ impl Discovery {
         Some(list)
     }
 
+    /// Whether a group version is served.
+    pub(crate) fn has_version(&self, group_version: &str) -> bool {
+        self.lists.contains_key(group_version)
+    }
+
     /// A resource's record in its group version.
     pub(crate) fn resource(&self, group_version: &str, plural: &str) -> Option<&Value> {
         let resources = self
@@ -148,10 +154,13 @@ impl Discovery {
             .flatten();
         let versions: Vec<Value> = versions
             .filter_map(|version| {
-                let list = self.lists.get(version.get("groupVersion")?.as_str()?)?;
+                let group_version = version.get("groupVersion")?.as_str()?;
+                let resources = self.lists.get(group_version)?.get("resources")?;
+                let own = group_version.split_once('/');
+                let own = own.filter(|(group, _)| self.custom_groups.contains(*group));
                 Some(json!({
                     "version": version.get("version")?,
-                    "resources": aggregated_resources(list),
+                    "resources": aggregated_resources(resources, own),
                     "freshness": "Current",
                 }))
             })
@@ -164,61 +173,42 @@ impl Discovery {
     }
 }
 
-fn as_list(value: Value) -> Option<Vec<Value>> {
-    match value {
-        Value::Array(list) => Some(list),
-        _ => None,
-    }
-}
-
 fn name(value: &Value) -> Option<&str> {
     value.get("name")?.as_str()
 }
 
-/// A likely kind for a plural name that is not known: `gadgets` is `Gadget`.
-fn kind_of(plural: &str) -> String {
-    let singular = plural.strip_suffix("ies").map(|s| format!("{s}y"));
-    let singular = singular.or_else(|| plural.strip_suffix('s').map(str::to_owned));
-    let singular = singular.unwrap_or_else(|| plural.to_owned());
-    let mut letters = singular.chars();
-    letters
-        .next()
-        .map(|c| c.to_uppercase().chain(letters).collect())
-        .unwrap_or_default()
-}
+/// Group and version that responses of custom resources name; built-in ones leave them out.
+type Own<'a> = Option<(&'a str, &'a str)>;
 
 /// Resources of one version with their subresources folded below them.
-fn aggregated_resources(list: &Value) -> Vec<Value> {
-    let all: Vec<&Value> = list
-        .get("resources")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-        .collect();
+fn aggregated_resources(resources: &Value, own: Own<'_>) -> Vec<Value> {
+    let all: Vec<&Value> = resources.as_array().into_iter().flatten().collect();
     let parents = all
         .iter()
         .filter(|r| name(r).is_some_and(|n| !n.contains('/')));
-    let mut out: Vec<Value> = parents.map(|r| aggregated_resource(r, &all)).collect();
+    let mut out: Vec<Value> = parents.map(|r| aggregated_resource(r, &all, own)).collect();
     // A subresource without a resource of its own still gets a record.
     let orphans = all.iter().filter(|r| {
         name(r)
             .and_then(|n| n.split_once('/'))
             .is_some_and(|(parent, _)| !all.iter().any(|other| name(other) == Some(parent)))
     });
-    out.extend(orphans.map(|r| aggregated_resource(r, &[])));
+    out.extend(orphans.map(|r| aggregated_resource(r, &[], own)));
     out
 }
 
-fn aggregated_resource(resource: &Value, all: &[&Value]) -> Value {
+fn aggregated_resource(resource: &Value, all: &[&Value], own: Own<'_>) -> Value {
     let plural = name(resource).unwrap_or_default();
-    let namespaced = resource
-        .get("namespaced")
-        .and_then(Value::as_bool)
-        .unwrap_or(false);
+    let namespaced = resource.get("namespaced").and_then(Value::as_bool);
+    let scope = if namespaced == Some(true) {
+        "Namespaced"
+    } else {
+        "Cluster"
+    };
     let mut out = json!({
         "resource": plural,
-        "responseKind": response_kind(resource),
-        "scope": if namespaced { "Namespaced" } else { "Cluster" },
+        "responseKind": response_kind(resource, own),
+        "scope": scope,
         "singularResource": resource.get("singularName"),
         "verbs": resource.get("verbs"),
     });
@@ -227,27 +217,26 @@ fn aggregated_resource(resource: &Value, all: &[&Value]) -> Value {
             put(&mut out, field, value.clone());
         }
     }
-    let subresources: Vec<Value> = all
-        .iter()
-        .filter_map(|r| {
-            let (parent, sub) = name(r)?.split_once('/')?;
-            (parent == plural).then(|| {
-                json!({"subresource": sub, "responseKind": response_kind(r), "verbs": r.get("verbs")})
-            })
-        })
-        .collect();
+    let subresources = all.iter().filter_map(|r| {
+        let (parent, sub) = name(r)?.split_once('/')?;
+        let kind = response_kind(r, own);
+        let verbs = r.get("verbs");
+        (parent == plural)
+            .then(|| json!({"subresource": sub, "responseKind": kind, "verbs": verbs}))
+    });
+    let subresources: Vec<Value> = subresources.collect();
     if !subresources.is_empty() {
         put(&mut out, "subresources", json!(subresources));
     }
     out
 }
 
-fn response_kind(resource: &Value) -> Value {
-    let text = |field: &str| {
-        resource
-            .get(field)
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-    };
-    json!({"group": text("group"), "version": text("version"), "kind": text("kind")})
+fn response_kind(resource: &Value, own: Own<'_>) -> Value {
+    let text = |field: &str| resource.get(field).and_then(Value::as_str);
+    let (group, version) = own.unwrap_or_default();
+    json!({
+        "group": text("group").unwrap_or(group),
+        "version": text("version").unwrap_or(version),
+        "kind": text("kind").unwrap_or_default(),
+    })
 }

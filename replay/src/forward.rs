@@ -1,74 +1,121 @@
-//! Port-forwarding over WebSocket, and the API server's pod proxy.
+//! Port-forwarding, and the API server's pod proxy.
 //!
-//! The protocol is `v4.channel.k8s.io`: for the n-th port there is a data channel 2n and an
-//! error channel 2n+1; the server opens both with a frame that repeats the port's number.
+//! Three ways lead to a port: frames in a WebSocket (`v4.channel.k8s.io`, which kube-rs speaks),
+//! SPDY in a WebSocket (newer kubectl), and SPDY on the connection itself (older kubectl, and the
+//! linkerd CLI).
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
+use axum::extract::{FromRequestParts as _, Request};
 use axum::response::{IntoResponse as _, Response};
+use http::header::SEC_WEBSOCKET_PROTOCOL;
 
 use crate::admin::Port;
+use crate::conversation::{Conversation, Turn};
 use crate::query::Query;
 use crate::route::Target;
 use crate::status::{Status, text_response};
 use crate::store::Store;
+use crate::tunnel;
 
-/// The subprotocol that is spoken here, and how clients may spell it.
-const PROTOCOLS: [&str; 2] = ["v4.channel.k8s.io", "portforward.k8s.io"];
-/// A request head beyond this is no request.
-const MAX_HEAD_BYTES: usize = 16 << 10;
-/// How long a client may take for its request, in seconds.
-const REQUEST_SECONDS: u64 = 60;
-/// The first byte of a TLS handshake.
-const TLS_HANDSHAKE: u8 = 0x16;
+/// The framed protocol, and how clients may spell it.
+const FRAMED: [&str; 3] = [
+    "v4.channel.k8s.io",
+    "v4.portforward.k8s.io",
+    "portforward.k8s.io",
+];
+/// SPDY in a WebSocket.
+pub(crate) const TUNNELED: &str = "SPDY/3.1+portforward.k8s.io";
+/// How long a client may be silent, in seconds.
+const SILENCE_SECONDS: u64 = 300;
+/// Ports of one request; a channel's number is one byte.
+const MAX_PORTS: usize = 100;
+/// The largest message of a client.
+const MAX_MESSAGE_BYTES: usize = 1 << 20;
+
+/// The pod whose port is asked for.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    pub(crate) store: Arc<Store>,
+    pub(crate) namespace: String,
+    pub(crate) pod: String,
+}
+
+impl Place {
+    pub(crate) fn connect(&self, port: u16) -> Conversation {
+        Conversation::new(Arc::clone(&self.store), &self.namespace, &self.pod, port)
+    }
+}
 
 /// Answers `pods/<name>/portforward`.
-pub(crate) fn upgrade(
+pub(crate) async fn upgrade(
     store: Arc<Store>,
     target: &Target,
     query: &Query,
-    upgrade: Option<WebSocketUpgrade>,
+    request: Request,
 ) -> Response {
-    let Some(upgrade) = upgrade else {
+    let place = Place {
+        store,
+        namespace: target.namespace.clone().unwrap_or_default(),
+        pod: target.name.clone().unwrap_or_default(),
+    };
+    if place.store.pod(&place.namespace, &place.pod).is_none() {
+        return Status::not_found("pods", "", &place.pod).into_response();
+    }
+    if tunnel::is_wanted(request.headers()) {
+        return tunnel::upgrade(place, request);
+    }
+    let wanted = request.headers().get(SEC_WEBSOCKET_PROTOCOL).cloned();
+    let (mut parts, _) = request.into_parts();
+    let Ok(upgrade) = WebSocketUpgrade::from_request_parts(&mut parts, &()).await else {
         return Status::bad_request("Upgrade request required").into_response();
     };
-    let namespace = target.namespace.clone().unwrap_or_default();
-    let pod = target.name.clone().unwrap_or_default();
-    if store.pod(&namespace, &pod).is_none() {
-        return Status::not_found("pods", "", &pod).into_response();
+    let upgrade = upgrade
+        .max_message_size(MAX_MESSAGE_BYTES)
+        .protocols([TUNNELED].into_iter().chain(FRAMED));
+    let wanted = wanted.and_then(|w| w.to_str().ok().map(str::to_owned));
+    if wanted.is_some_and(|w| w.split(',').any(|p| p.trim() == TUNNELED)) {
+        return upgrade.on_upgrade(|socket| tunnel::in_websocket(place, socket));
     }
-    let ports: Vec<u16> = query
-        .text("ports")
-        .split(',')
-        .filter_map(|p| p.parse().ok())
-        .collect();
-    if ports.is_empty() || ports.len() > 100 {
-        return Status::bad_request("query parameter \"ports\" is required").into_response();
+    let ports: Result<Vec<u16>, _> = query.text("ports").split(',').map(str::parse).collect();
+    match ports {
+        Ok(ports) if !ports.contains(&0) && ports.len() <= MAX_PORTS => {
+            upgrade.on_upgrade(|socket| framed(place, socket, ports))
+        }
+        _ => {
+            let text = format!(
+                "query parameter \"ports\" must name 1 to {MAX_PORTS} ports, such as `ports=4191`"
+            );
+            Status::bad_request(text).into_response()
+        }
     }
-    upgrade
-        .protocols(PROTOCOLS)
-        .on_upgrade(move |socket| session(store, socket, namespace, pod, ports))
 }
 
-async fn session(
-    store: Arc<Store>,
-    mut socket: WebSocket,
-    namespace: String,
-    pod: String,
-    ports: Vec<u16>,
-) {
+/// A port of a framed session.
+struct Channel {
+    number: usize,
+    /// `None` once it has ended.
+    conversation: Option<Conversation>,
+}
+
+/// Frames: for the n-th port there is a data channel 2n and an error channel 2n+1; the server
+/// opens both with a frame that repeats the port's number.
+async fn framed(place: Place, mut socket: WebSocket, ports: Vec<u16>) {
+    let mut channels = Vec::new();
     for (number, port) in ports.iter().enumerate() {
         for channel in [number * 2, number * 2 + 1] {
             let opening = frame(channel, &port.to_le_bytes());
-            if socket.send(Message::Binary(opening.into())).await.is_err() {
+            if socket.send(opening).await.is_err() {
                 return;
             }
         }
+        channels.push(Channel {
+            number: number * 2,
+            conversation: Some(place.connect(*port)),
+        });
     }
-    let mut heads: BTreeMap<usize, Vec<u8>> = BTreeMap::new();
-    let limit = std::time::Duration::from_secs(REQUEST_SECONDS);
+    let limit = std::time::Duration::from_secs(SILENCE_SECONDS);
     while let Ok(Some(Ok(message))) = tokio::time::timeout(limit, socket.recv()).await {
         let bytes = match message {
             Message::Binary(bytes) => bytes,
@@ -78,65 +125,56 @@ async fn session(
         let Some((channel, data)) = bytes.split_first() else {
             continue;
         };
-        let channel = usize::from(*channel);
-        let Some(port) = ports.get(channel / 2).filter(|_| channel % 2 == 0) else {
+        let mut all = channels.iter_mut();
+        let Some(channel) = all.find(|c| c.number == usize::from(*channel)) else {
             continue;
         };
-        let head = heads.entry(channel).or_default();
-        head.extend_from_slice(data);
-        let reply = match reply(&store, (&namespace, &pod), *port, head) {
-            Reply::More => continue,
-            Reply::Data(bytes) => frame(channel, &bytes),
-            Reply::Refused(why) => frame(channel + 1, why.as_bytes()),
-        };
-        // One request per connection, as `connection: close` says.
-        if socket.send(Message::Binary(reply.into())).await.is_ok() {
-            drop(socket.send(Message::Close(None)).await);
+        for frame in channel.take(data).await {
+            if socket.send(frame).await.is_err() {
+                return;
+            }
         }
-        return;
+        if channels.iter().all(|c| c.conversation.is_none()) {
+            // The client may be gone already, which ends it as well.
+            drop(socket.send(Message::Close(None)).await);
+            return;
+        }
     }
 }
 
-enum Reply {
-    /// The request is not complete yet.
-    More,
-    Data(Vec<u8>),
-    Refused(String),
-}
-
-fn reply(store: &Store, (namespace, pod): (&str, &str), number: u16, head: &[u8]) -> Reply {
-    let port = match Port::find(store, namespace, pod, number) {
-        Ok(port) => port,
-        Err(why) => return Reply::Refused(why),
-    };
-    if head.first() == Some(&TLS_HANDSHAKE) {
-        return Reply::Refused(
-            "a replay has no private keys, so it cannot do a TLS handshake".to_owned(),
-        );
-    }
-    let is_complete = head.windows(4).any(|w| w == b"\r\n\r\n");
-    if !is_complete {
-        return if head.len() > MAX_HEAD_BYTES {
-            Reply::Refused("the request is too long".to_owned())
-        } else {
-            Reply::More
+impl Channel {
+    async fn take(&mut self, data: &[u8]) -> Vec<Message> {
+        let Some(conversation) = self.conversation.take() else {
+            return Vec::new();
         };
-    }
-    let text = String::from_utf8_lossy(head);
-    let mut words = text.lines().next().unwrap_or_default().split(' ');
-    let (method, path) = (
-        words.next().unwrap_or_default(),
-        words.next().unwrap_or("/"),
-    );
-    match port.answer(method, path) {
-        Ok(answer) => Reply::Data(answer.to_http()),
-        Err(why) => Reply::Refused(why),
+        let Some((conversation, turns)) = converse(conversation, data.to_vec()).await else {
+            return Vec::new();
+        };
+        let is_over = turns.iter().any(|t| !matches!(t, Turn::Answer(_)));
+        self.conversation = (!is_over).then_some(conversation);
+        let frames = turns.into_iter().map(|turn| match turn {
+            Turn::Answer(bytes) | Turn::Last(bytes) => frame(self.number, &bytes),
+            Turn::Refused(why) => frame(self.number + 1, why.as_bytes()),
+        });
+        frames.collect()
     }
 }
 
-fn frame(channel: usize, data: &[u8]) -> Vec<u8> {
+/// Lets a conversation take bytes where it may block.
+pub(crate) async fn converse(
+    mut conversation: Conversation,
+    data: Vec<u8>,
+) -> Option<(Conversation, Vec<Turn>)> {
+    let task = tokio::task::spawn_blocking(move || {
+        let turns = conversation.take(&data);
+        (conversation, turns)
+    });
+    task.await.ok()
+}
+
+fn frame(channel: usize, data: &[u8]) -> Message {
     let channel = u8::try_from(channel).unwrap_or(u8::MAX);
-    [&[channel], data].concat()
+    Message::Binary([&[channel], data].concat().into())
 }
 
 /// Answers `pods/<name>[:port]/proxy/<path>`.
@@ -159,7 +197,7 @@ pub(crate) fn proxy(store: &Store, target: &Target, method: &str) -> Response {
         Ok(answer) => text_response(answer.status, answer.body),
         Err(why) => {
             let text = format!("error trying to reach service: {why}");
-            Status::recorded(503, text).into_response()
+            Status::recorded(503, &text).into_response()
         }
     }
 }

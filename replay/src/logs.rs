@@ -1,22 +1,19 @@
 //! Pod logs.
 
-use axum::response::{IntoResponse as _, Response};
-use bundle::SourceKind;
+use axum::response::Response;
 use bundle::layout::EntryKind;
+use bundle::{Outcome, SourceKind};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
+use crate::ledger::failure;
 use crate::query::Query;
 use crate::route::Target;
 use crate::status::{Status, typed_response};
 use crate::store::Store;
 
 /// Answers `pods/<name>/log`.
-pub(crate) fn answer(store: &Store, target: &Target, query: &Query) -> Response {
-    log(store, target, query).unwrap_or_else(Status::into_response)
-}
-
-fn log(store: &Store, target: &Target, query: &Query) -> Result<Response, Status> {
+pub(crate) fn answer(store: &Store, target: &Target, query: &Query) -> Result<Response, Status> {
     let namespace = target.namespace.as_deref().unwrap_or_default();
     let name = target.name.as_deref().unwrap_or_default();
     let pod = store
@@ -36,6 +33,7 @@ fn log(store: &Store, target: &Target, query: &Query) -> Result<Response, Status
     let Some(content) = store.read(&kind) else {
         return Err(missing(store, pod, (namespace, name), &container, previous));
     };
+    let content = content.map_err(|why| Status::recorded(500, &why))?;
     let from = match (query.text("sinceTime"), since) {
         ("", Some(seconds)) => store
             .now()
@@ -63,7 +61,7 @@ fn at_least(query: &Query, name: &str, pod: &str, least: i64) -> Result<Option<i
                 "greater than 0"
             };
             let detail = format!("Invalid value: {value}: must be {rule}");
-            Err(Status::invalid("PodLogOptions", "", pod, name, &detail))
+            Err(Status::invalid_log_option(pod, name, &detail))
         }
         other => Ok(other),
     }
@@ -121,21 +119,18 @@ fn missing(
     container: &str,
     previous: bool,
 ) -> Status {
+    let object = format!("{namespace}/{name}/{container}");
     let suffixes: &[&str] = if previous {
-        &[" previous", "-previous"]
+        &[" (previous)", " previous", "-previous"]
     } else {
         &[""]
     };
     let row = suffixes.iter().find_map(|suffix| {
-        store.refusal(
-            SourceKind::PodLogs,
-            &format!("{namespace}/{name}/{container}{suffix}"),
-        )
+        let ledger = &store.ledger;
+        ledger.missing(SourceKind::PodLogs, &format!("{object}{suffix}"))
     });
-    if let Some(row) = row
-        && let Some(code) = row.status.filter(|s| *s >= 400)
-    {
-        return Status::recorded(code, row.reason.clone().unwrap_or_default());
+    if let Some(row) = row.filter(|r| r.outcome != Outcome::Absent) {
+        return failure(row);
     }
     if previous {
         let text =
@@ -158,13 +153,8 @@ fn missing(
             format!("container \"{container}\" in pod \"{name}\" is waiting to start: {reason}");
         return Status::bad_request(text);
     }
-    let why = row.and_then(|r| r.reason.clone());
-    let why =
-        why.unwrap_or_else(|| "the bundle that is replayed does not hold this log".to_owned());
-    Status::recorded(
-        404,
-        format!("log of container \"{container}\" in pod \"{name}\": {why}"),
-    )
+    let why = "the bundle that is replayed does not hold this log";
+    row.map_or_else(|| Status::not_held("pods/log", "", why), failure)
 }
 
 /// The lines that are asked for, without their timestamps unless those are wanted.

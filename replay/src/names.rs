@@ -20,8 +20,12 @@ impl Gvr {
         }
     }
 
-    /// Group and plural name, which objects of every version share.
-    pub(crate) fn key(&self) -> (String, String) {
-        (self.group.clone(), self.plural.clone())
+    /// Group and plural name under which the objects are recorded, whatever the version.
+    pub(crate) fn stored_as(&self) -> (&str, &str) {
+        match (self.group.as_str(), self.plural.as_str()) {
+            // Two ways to the same objects.
+            ("events.k8s.io", "events") => ("", "events"),
+            own => own,
+        }
     }
 }

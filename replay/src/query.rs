@@ -1,10 +1,7 @@
 //! Query parameters and the `Accept` header.
 
 use std::collections::BTreeMap;
-
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde_json::{Value, json};
+use std::num::IntErrorKind;
 
 use crate::status::Status;
 
@@ -38,10 +35,12 @@ impl Query {
     pub(crate) fn int(&self, name: &str) -> Result<Option<i64>, Status> {
         match self.text(name) {
             "" => Ok(None),
-            text => text.parse().map(Some).map_err(|_| {
-                Status::bad_request(format!(
-                    "strconv.ParseInt: parsing {text:?}: invalid syntax"
-                ))
+            text => text.parse::<i64>().map(Some).map_err(|e| {
+                let why = match e.kind() {
+                    IntErrorKind::PosOverflow | IntErrorKind::NegOverflow => "value out of range",
+                    _ => "invalid syntax",
+                };
+                Status::bad_request(format!("strconv.ParseInt: parsing {text:?}: {why}"))
             }),
         }
     }
@@ -85,7 +84,14 @@ impl Form {
         for range in accept.split(',') {
             let mut parts = range.split(';').map(str::trim);
             let kind = parts.next().unwrap_or_default();
-            if !matches!(kind, "application/json" | "*/*" | "application/*") {
+            // JSON is YAML as well.
+            let is_known = [
+                "application/json",
+                "application/yaml",
+                "application/*",
+                "*/*",
+            ];
+            if !is_known.contains(&kind) {
                 continue;
             }
             match parts.find_map(|p| p.strip_prefix("as=")) {
@@ -101,63 +107,9 @@ impl Form {
     }
 }
 
-/// Where a paged list goes on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Continue {
-    pub(crate) resource_version: u64,
-    /// The key after which the next page starts, as in etcd: `namespace/name` or `name`.
-    pub(crate) start: String,
-}
-
-impl Continue {
-    pub(crate) fn encode(&self) -> String {
-        let token = json!({
-            "v": "meta.k8s.io/v1",
-            "rv": self.resource_version,
-            "start": format!("{}\u{0}", self.start),
-        });
-        URL_SAFE_NO_PAD.encode(token.to_string())
-    }
-
-    pub(crate) fn decode(token: &str) -> Result<Self, Status> {
-        let bad = |why: String| {
-            Status::bad_request(format!(
-                "invalid continue token: continue key is not valid: {why}"
-            ))
-        };
-        let bytes = URL_SAFE_NO_PAD
-            .decode(token.trim_end_matches('='))
-            .map_err(|e| bad(e.to_string()))?;
-        let token: Value = serde_json::from_slice(&bytes).map_err(|e| bad(e.to_string()))?;
-        let start = token
-            .get("start")
-            .and_then(Value::as_str)
-            .unwrap_or_default();
-        let resource_version = token.get("rv").and_then(Value::as_u64).unwrap_or(0);
-        if start.is_empty() {
-            return Err(bad("it has no start".to_owned()));
-        }
-        Ok(Self {
-            resource_version,
-            start: start.trim_end_matches('\0').to_owned(),
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_token_reads_back_and_a_made_up_one_is_refused() {
-        let token = Continue {
-            resource_version: 7,
-            start: "shop/cart".into(),
-        };
-        assert_eq!(Continue::decode(&token.encode()), Ok(token));
-        assert!(Continue::decode("bm90LWEtdG9rZW4").is_err());
-        assert!(Continue::decode("%%%").is_err());
-    }
 
     #[test]
     fn the_first_form_that_can_be_served_counts() {

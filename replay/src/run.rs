@@ -21,7 +21,10 @@ pub async fn run(args: Args) -> Result<ExitStatus> {
         .await
         .with_context(|| format!("cannot listen on port {}; try another --port", args.port))?;
     let address = listener.local_addr()?;
-    let config = kubeconfig(address, store.name());
+    for warning in store.warnings() {
+        writeln!(anstream::stderr(), "warning: {warning}")?;
+    }
+    let config = kubeconfig(address, &store.name());
     if let Some(file) = &args.kubeconfig {
         std::fs::write(file, &config)
             .with_context(|| format!("cannot write `{}`", file.display()))?;

@@ -1,4 +1,4 @@
-//! Label and field selectors.
+//! Label selectors.
 
 use serde_json::Value;
 
@@ -108,89 +108,6 @@ fn key(name: &str) -> Result<String, Status> {
     Ok(name.to_owned())
 }
 
-/// A parsed `fieldSelector`.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Fields(Vec<(String, String, bool)>);
-
-/// Fields that can be selected besides name and namespace, by plural name.
-const FIELDS: [(&str, &[&str]); 3] = [
-    (
-        "pods",
-        &[
-            "spec.nodeName",
-            "spec.restartPolicy",
-            "spec.schedulerName",
-            "spec.serviceAccountName",
-            "spec.hostNetwork",
-            "status.phase",
-            "status.podIP",
-            "status.nominatedNodeName",
-        ],
-    ),
-    (
-        "events",
-        &[
-            "involvedObject.kind",
-            "involvedObject.namespace",
-            "involvedObject.name",
-            "involvedObject.uid",
-            "involvedObject.apiVersion",
-            "involvedObject.resourceVersion",
-            "involvedObject.fieldPath",
-            "reason",
-            "reportingComponent",
-            "source",
-            "type",
-        ],
-    ),
-    ("namespaces", &["status.phase"]),
-];
-
-impl Fields {
-    pub(crate) fn parse(text: &str, plural: &str) -> Result<Self, Status> {
-        let parts = text.split(',').map(str::trim).filter(|p| !p.is_empty());
-        let terms = parts.map(|part| {
-            let (name, value, wanted) = if let Some((n, v)) = part.split_once("!=") {
-                (n, v, false)
-            } else if let Some((n, v)) = part.split_once("==").or_else(|| part.split_once('=')) {
-                (n, v, true)
-            } else {
-                let text = format!("invalid selector: '{part}'; can't understand '{part}'");
-                return Err(Status::bad_request(text));
-            };
-            let name = name.trim();
-            let own = FIELDS
-                .iter()
-                .find(|(p, _)| *p == plural)
-                .map(|(_, fields)| *fields);
-            let is_known = matches!(name, "metadata.name" | "metadata.namespace")
-                || own.is_some_and(|fields| fields.contains(&name));
-            if !is_known {
-                return Err(Status::bad_request(format!(
-                    "field label not supported: {name}"
-                )));
-            }
-            Ok((name.to_owned(), value.trim().to_owned(), wanted))
-        });
-        terms.collect::<Result<_, _>>().map(Self)
-    }
-
-    pub(crate) fn matches(&self, object: &Value) -> bool {
-        self.0.iter().all(|(name, value, wanted)| {
-            let pointer = match name.as_str() {
-                "source" => "/source/component".to_owned(),
-                name => format!("/{}", name.replace('.', "/")),
-            };
-            let found = match object.pointer(&pointer) {
-                Some(Value::String(text)) => text.clone(),
-                Some(Value::Bool(flag)) => flag.to_string(),
-                _ => String::new(),
-            };
-            (found == *value) == *wanted
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -219,22 +136,5 @@ mod tests {
         }
         assert!(Labels::parse("===").is_err());
         assert!(Labels::parse("app in a").is_err());
-    }
-
-    #[test]
-    fn fields_are_those_of_the_kind() {
-        let pod = json!({"metadata": {"name": "a"}, "status": {"phase": "Running"}});
-        assert!(
-            Fields::parse("status.phase=Running", "pods")
-                .unwrap()
-                .matches(&pod)
-        );
-        assert!(
-            !Fields::parse("status.phase!=Running", "pods")
-                .unwrap()
-                .matches(&pod)
-        );
-        assert!(Fields::parse("spec.colour=red", "pods").is_err());
-        assert!(Fields::parse("status.phase=x", "services").is_err());
     }
 }

@@ -1,14 +1,14 @@
 //! Takes requests and hands them to whoever answers them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::to_bytes;
-use axum::extract::{FromRequestParts as _, Request, State, WebSocketUpgrade};
+use axum::extract::{Request, State};
 use axum::response::{IntoResponse as _, Response};
 use http::header::{ACCEPT, CACHE_CONTROL, DATE, HeaderValue, SERVER};
 use http::{HeaderMap, Method};
-use serde_json::json;
 use tokio::net::TcpListener;
 
 use crate::discovery::{AGGREGATED, Discovery};
@@ -20,6 +20,8 @@ use crate::{access, forward, logs, objects};
 
 /// The largest body of a review.
 const MAX_BODY_BYTES: usize = 1 << 20;
+/// How long a client may take to send it.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Serves until the listener fails or the task is dropped.
 ///
@@ -62,10 +64,7 @@ async fn dispatch(store: Arc<Store>, request: Request) -> Response {
     match route {
         Route::Resource(target) => resource(store, request, target, &accept).await,
         _ if !is_read => Status::method_not_allowed().into_response(),
-        Route::Root => json_response(
-            200,
-            &json!({"paths": ["/api", "/api/v1", "/apis", "/healthz", "/livez", "/readyz", "/version"]}),
-        ),
+        Route::Root => json_response(200, &store.discovery.paths()),
         Route::Health => text_response(200, "ok"),
         Route::Version => json_response(200, &store.version),
         Route::Api if accept.contains("as=APIGroupDiscoveryList") => aggregated(&store, true),
@@ -103,37 +102,52 @@ fn aggregated(store: &Store, is_core: bool) -> Response {
 }
 
 async fn resource(store: Arc<Store>, request: Request, target: Target, accept: &str) -> Response {
-    if store
-        .discovery
-        .resources(&target.gvr.api_version())
-        .is_none()
-    {
+    if !store.discovery.has_version(&target.gvr.api_version()) {
         return found(None);
     }
     let query = Query::parse(request.uri().query());
     let is_pod =
         target.gvr.group.is_empty() && target.gvr.plural == "pods" && target.name.is_some();
     let sub = target.subresource.split('/').next().unwrap_or_default();
-    match (request.method(), sub) {
+    let method = request.method().clone();
+    match (&method, sub) {
         (&Method::GET | &Method::POST, "portforward") if is_pod => {
-            let (mut parts, _) = request.into_parts();
-            let upgrade = WebSocketUpgrade::from_request_parts(&mut parts, &())
-                .await
-                .ok();
-            forward::upgrade(store, &target, &query, upgrade)
+            forward::upgrade(store, &target, &query, request).await
         }
-        (method, "proxy") if is_pod => forward::proxy(&store, &target, method.as_str()),
-        (&Method::GET, "log") if is_pod => logs::answer(&store, &target, &query),
+        (_, "proxy") if is_pod => {
+            blocking(move || Ok(forward::proxy(&store, &target, method.as_str()))).await
+        }
+        (&Method::GET, "log") if is_pod => {
+            blocking(move || logs::answer(&store, &target, &query)).await
+        }
         (&Method::GET | &Method::HEAD, "" | "status" | "scale") => {
-            objects::answer(&store, &target, &query, accept)
+            let accept = accept.to_owned();
+            blocking(move || objects::answer(&store, &target, &query, &accept)).await
         }
-        (&Method::GET, _) => Status::unknown_resource().into_response(),
+        (&Method::GET, sub) if !matches!(sub, "exec" | "attach") => {
+            Status::unknown_resource().into_response()
+        }
         (&Method::POST, "") if access::is_review(&target.gvr.group, &target.gvr.plural) => {
-            match to_bytes(request.into_body(), MAX_BODY_BYTES).await {
-                Ok(body) => access::answer(&store, &target.gvr.plural, &body),
-                Err(_) => Status::bad_request("the body is too large").into_response(),
-            }
+            review(&store, request, &target.gvr.plural).await
         }
         _ => Status::method_not_allowed().into_response(),
+    }
+}
+
+/// Answers on a thread that may wait for the disk.
+async fn blocking(answer: impl FnOnce() -> Result<Response, Status> + Send + 'static) -> Response {
+    let answer = tokio::task::spawn_blocking(answer).await;
+    match answer {
+        Ok(answer) => answer.unwrap_or_else(Status::into_response),
+        Err(e) => Status::recorded(500, &format!("the answer broke off: {e}")).into_response(),
+    }
+}
+
+async fn review(store: &Store, request: Request, plural: &str) -> Response {
+    let body = to_bytes(request.into_body(), MAX_BODY_BYTES);
+    match tokio::time::timeout(BODY_TIMEOUT, body).await {
+        Ok(Ok(body)) => access::answer(store, plural, &body),
+        Ok(Err(_)) => Status::bad_request("the body is too large or broke off").into_response(),
+        Err(_) => Status::bad_request("the body did not come").into_response(),
     }
 }

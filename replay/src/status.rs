@@ -13,6 +13,8 @@ pub(crate) struct Status {
     reason: &'static str,
     message: String,
     details: Option<Value>,
+    /// Where a list that has expired can be gone on with all the same.
+    next: Option<String>,
 }
 
 impl Status {
@@ -22,6 +24,7 @@ impl Status {
             reason,
             message: message.into(),
             details: None,
+            next: None,
         }
     }
 
@@ -62,11 +65,20 @@ impl Status {
     /// What the bundle does not hold is refused, so that it is not taken for empty.
     pub(crate) fn not_held(plural: &str, group: &str, why: &str) -> Self {
         let resource = qualified(plural, group);
-        let details = json!({"kind": plural, "group": group});
-        let status = Self::new(403, "Forbidden", format!("{resource} is forbidden: {why}"));
+        Self::new(403, "Forbidden", format!("{resource} is forbidden: {why}")).about(plural, group)
+    }
+
+    /// A page of a list that is older than the recording.
+    pub(crate) fn continue_expired(next: &str) -> Self {
+        let message = "The provided continue parameter is too old to display a consistent list \
+            result. You can start a new list without the continue parameter, or use the continue \
+            token in this response to retrieve the remainder of the results. Continuing with the \
+            provided token results in an inconsistent list - objects that were created, modified, \
+            or deleted between the time the first chunk was returned and now may show up in the \
+            list.";
         Self {
-            details: Some(details),
-            ..status
+            next: Some(next.to_owned()),
+            ..Self::expired(message)
         }
     }
 
@@ -82,12 +94,34 @@ impl Status {
         }
     }
 
-    pub(crate) fn invalid(kind: &str, group: &str, name: &str, field: &str, detail: &str) -> Self {
+    /// An option of a list that may not be used.
+    pub(crate) fn forbidden_option(field: &str, why: &str) -> Self {
+        let detail = format!("Forbidden: {why}");
+        let causes = ("FieldValueForbidden", field, detail.as_str());
+        Self::of_field("ListOptions", "meta.k8s.io", "", causes)
+    }
+
+    /// A value that an option of a log cannot have.
+    pub(crate) fn invalid_log_option(pod: &str, field: &str, detail: &str) -> Self {
+        Self::of_field(
+            "PodLogOptions",
+            "",
+            pod,
+            ("FieldValueInvalid", field, detail),
+        )
+    }
+
+    fn of_field(
+        kind: &str,
+        group: &str,
+        name: &str,
+        (reason, field, detail): (&str, &str, &str),
+    ) -> Self {
         let shown = qualified(kind, group);
         let message = format!("{shown} \"{name}\" is invalid: {field}: {detail}");
         let mut details = json!({
             "kind": kind,
-            "causes": [{"reason": "FieldValueInvalid", "message": detail, "field": field}],
+            "causes": [{"reason": reason, "message": detail, "field": field}],
         });
         if !name.is_empty() {
             put(&mut details, "name", json!(name));
@@ -102,7 +136,7 @@ impl Status {
     }
 
     /// A failure that was recorded when the bundle was made.
-    pub(crate) fn recorded(code: u16, message: impl Into<String>) -> Self {
+    pub(crate) fn recorded(code: u16, message: &str) -> Self {
         let reason = match code {
             401 => "Unauthorized",
             403 => "Forbidden",
@@ -117,6 +151,19 @@ impl Status {
         Self::new(code, reason, message)
     }
 
+    /// The same, saying which resource it is about.
+    pub(crate) fn about(self, plural: &str, group: &str) -> Self {
+        let details = if group.is_empty() {
+            json!({"kind": plural})
+        } else {
+            json!({"group": group, "kind": plural})
+        };
+        Self {
+            details: Some(details),
+            ..self
+        }
+    }
+
     pub(crate) fn to_json(&self) -> Value {
         let mut body = json!({
             "kind": "Status",
@@ -127,6 +174,9 @@ impl Status {
             "reason": self.reason,
             "code": self.code,
         });
+        if let Some(next) = &self.next {
+            put(&mut body, "metadata", json!({"continue": next}));
+        }
         if let Some(details) = &self.details {
             put(&mut body, "details", details.clone());
         }

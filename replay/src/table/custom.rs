@@ -44,10 +44,7 @@ fn printer_columns(store: &Store, gvr: &Gvr) -> Option<Vec<Value>> {
     };
     let wanted = format!("{}.{}", gvr.plural, gvr.group);
     let held = store.held(&definitions)?;
-    let definition = held
-        .objects
-        .iter()
-        .find(|d| text(d, "/metadata/name") == wanted)?;
+    let definition = held.find("", &wanted)?;
     let versions = definition.pointer("/spec/versions")?.as_array()?;
     let version = versions.iter().find(|v| text(v, "/name") == gvr.version)?;
     Some(version.get("additionalPrinterColumns")?.as_array()?.clone())

@@ -10,6 +10,7 @@ mod workload;
 use serde_json::{Value, json};
 
 use crate::names::Gvr;
+use crate::shape::metadata_only;
 use crate::status::put;
 use crate::store::Store;
 
@@ -48,7 +49,7 @@ impl Column {
 }
 
 /// Makes the cells of an object's row.
-type Cells = Box<dyn Fn(&Value, &Clock) -> Vec<Value>>;
+type Cells = Box<dyn Fn(&Value, &Clock) -> Vec<Value> + Send + Sync>;
 
 /// The columns of a kind, and what fills a row of them.
 pub(crate) struct Kind {
@@ -57,7 +58,10 @@ pub(crate) struct Kind {
 }
 
 impl Kind {
-    fn new(columns: &[&str], cells: impl Fn(&Value, &Clock) -> Vec<Value> + 'static) -> Self {
+    fn new(
+        columns: &[&str],
+        cells: impl Fn(&Value, &Clock) -> Vec<Value> + Send + Sync + 'static,
+    ) -> Self {
         Self {
             columns: columns.iter().map(|c| Column::parse(c)).collect(),
             cells: Box::new(cells),
@@ -67,43 +71,80 @@ impl Kind {
 
 pub(crate) use age::Clock;
 
-/// The table of these objects.
-pub(crate) fn of(
-    store: &Store,
-    gvr: &Gvr,
-    items: &[Value],
-    include: &str,
-    metadata: &Value,
-) -> Value {
-    let clock = Clock::at(store.now());
-    let kind = kind(store, gvr);
-    let rows: Vec<Value> = items
-        .iter()
-        .map(|item| {
-            let mut row = json!({"cells": (kind.cells)(item, &clock)});
-            match include {
-                "None" => {}
-                "Object" => put(&mut row, "object", item.clone()),
-                _ => {
-                    put(
-                        &mut row,
-                        "object",
-                        json!({
-                            "kind": "PartialObjectMetadata",
-                            "apiVersion": "meta.k8s.io/v1",
-                            "metadata": item.get("metadata"),
-                        }),
-                    );
-                }
-            }
-            row
-        })
-        .collect();
+/// How tables of a resource are made.
+pub(crate) struct Table {
+    kind: Kind,
+    clock: Clock,
+    include: Include,
+}
+
+/// What a row says of its object besides the cells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Include {
+    Nothing,
+    Metadata,
+    Object,
+}
+
+impl Table {
+    pub(crate) fn of(store: &Store, gvr: &Gvr, include: &str) -> Self {
+        let include = match include {
+            "None" => Include::Nothing,
+            "Object" => Include::Object,
+            _ => Include::Metadata,
+        };
+        Self {
+            kind: kind(store, gvr),
+            clock: Clock::at(store.now()),
+            include,
+        }
+    }
+
+    /// The table of a list.
+    pub(crate) fn whole(&self, items: impl Iterator<Item = Value>, metadata: &Value) -> Value {
+        let rows: Vec<Value> = items.map(|item| self.cells(item)).collect();
+        table(&self.columns(), &rows.into(), metadata)
+    }
+
+    /// The table of one object in a watch, of which the first tells the columns.
+    pub(crate) fn row(&self, item: Value, is_first: bool) -> Value {
+        let columns = if is_first {
+            self.columns()
+        } else {
+            Value::Null
+        };
+        let metadata = item.pointer("/metadata/resourceVersion");
+        let metadata = json!({"resourceVersion": metadata});
+        table(&columns, &json!([self.cells(item)]), &metadata)
+    }
+
+    /// What a bookmark holds in a watch of tables.
+    pub(crate) fn bookmark(resource_version: u64) -> Value {
+        let metadata = json!({"resourceVersion": resource_version.to_string()});
+        table(&Value::Null, &json!([]), &metadata)
+    }
+
+    fn columns(&self) -> Value {
+        self.kind.columns.iter().map(Column::to_json).collect()
+    }
+
+    fn cells(&self, item: Value) -> Value {
+        let mut row = json!({"cells": (self.kind.cells)(&item, &self.clock)});
+        match self.include {
+            Include::Nothing => {}
+            Include::Object => put(&mut row, "object", item),
+            Include::Metadata => put(&mut row, "object", metadata_only(&item)),
+        }
+        row
+    }
+}
+
+fn table(columns: &Value, rows: &Value, metadata: &Value) -> Value {
     json!({
         "kind": "Table",
         "apiVersion": "meta.k8s.io/v1",
         "metadata": metadata,
-        "columnDefinitions": kind.columns.iter().map(Column::to_json).collect::<Vec<_>>(),
+        "columnDefinitions": columns,
         "rows": rows,
     })
 }

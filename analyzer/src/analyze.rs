@@ -29,7 +29,7 @@ pub struct Options {
 pub fn analyze(bundle: &Bundle, rules: &Rules, options: &Options) -> Report {
     let mut gathered = gather(bundle, &rules.scanner, &rules.demand, options.threads);
     let pieces = std::mem::take(&mut gathered.pieces);
-    let (at, facts) = derive(pieces, &gathered, rules, options.at);
+    let (at, facts) = derive(pieces, &gathered, rules, options.at, rules);
     let coverage = Coverage::new(
         gathered.manifest.as_ref(),
         gathered.entries.keys(),
@@ -56,11 +56,11 @@ pub fn analyze(bundle: &Bundle, rules: &Rules, options: &Options) -> Report {
     }
 }
 
-/// Derives what rules would be asked about, and decides none.
+/// Derives all that rules can ask about, and decides none.
 pub(crate) fn facts_of(bundle: &Bundle, rules: &Rules, options: &Options) -> Facts {
     let mut gathered = gather(bundle, &rules.scanner, &rules.demand, options.threads);
     let pieces = std::mem::take(&mut gathered.pieces);
-    derive(pieces, &gathered, rules, options.at).1
+    derive(pieces, &gathered, rules, options.at, &facts::Everything).1
 }
 
 /// Derives the facts. Where nothing tells the capture time, it is the last time that the bundle
@@ -70,6 +70,7 @@ fn derive(
     gathered: &Gathered,
     rules: &Rules,
     at: Option<Timestamp>,
+    wanted: &dyn facts::Wanted,
 ) -> (Timestamp, Facts) {
     let manifest = gathered.manifest.as_ref();
     let told = at.or_else(|| manifest.map(|m| m.captured_at));
@@ -86,6 +87,7 @@ fn derive(
         at,
         manifest,
         demand: &rules.demand,
+        wanted,
     };
     (at, facts::derive(pieces, context))
 }

@@ -10,7 +10,7 @@ use crate::evidence::Subject;
 use crate::finding::Finding;
 use crate::report::CouldNotCheck;
 use crate::rule::set::Rules;
-use crate::rule::{Condition, Rule};
+use crate::rule::{By, Condition, Rule};
 
 /// Findings of one rule before the rest is told in one.
 const MAX_FINDINGS: usize = 20;
@@ -32,16 +32,16 @@ pub(super) fn decide<'a>(
         .collect();
     let (mut positive, mut negative) = (Vec::new(), Vec::new());
     rule.condition.matchers(&mut positive, &mut negative);
-    let keys = keys(rule, &all, &positive, world);
+    let joined: Vec<Joined<'a, '_>> = all
+        .iter()
+        .map(|hits| Joined::of(rule.by, hits, world))
+        .collect();
     let mut findings = Vec::new();
-    for key in &keys {
-        let group: Group<'_, '_> = all
-            .iter()
-            .map(|hits| of_key(rule, hits, key.as_ref(), world))
-            .collect();
+    for key in keys(&joined, &positive) {
+        let group: Group<'_, '_> = joined.iter().map(|hits| hits.of_key(key)).collect();
         if holds(&rule.condition, rule, &group) {
             let evidence = used(&positive, &group, rule);
-            if let Some(finding) = render::finding(rule, key.as_ref(), &group, &evidence, world) {
+            if let Some(finding) = render::finding(rule, key, &group, &evidence, world) {
                 findings.push(finding);
             }
         }
@@ -62,41 +62,53 @@ pub(super) fn decide<'a>(
     }
 }
 
+/// The hits of one matcher by what they are about.
+struct Joined<'a, 'h> {
+    /// In the order of all hits of the matcher.
+    by_key: BTreeMap<Subject, Vec<(usize, &'h Hit<'a>)>>,
+    /// Hits that have no key, and so are of every key.
+    of_all: Vec<(usize, &'h Hit<'a>)>,
+}
+
+impl<'a, 'h> Joined<'a, 'h> {
+    fn of(by: By, hits: &'h Hits<'a>, world: &World<'_>) -> Self {
+        let mut joined = Self {
+            by_key: BTreeMap::new(),
+            of_all: Vec::new(),
+        };
+        for (number, hit) in hits.list.iter().enumerate() {
+            let keys = world.keys.of(by, hit);
+            if keys.is_empty() {
+                joined.of_all.push((number, hit));
+            }
+            for key in keys {
+                joined.by_key.entry(key).or_default().push((number, hit));
+            }
+        }
+        joined
+    }
+
+    /// The hits for a key: its own, and those that have no key at all.
+    fn of_key(&self, key: Option<&Subject>) -> Vec<&'h Hit<'a>> {
+        let own = key.and_then(|key| self.by_key.get(key));
+        let mut hits: Vec<_> = own.into_iter().flatten().chain(&self.of_all).collect();
+        hits.sort_by_key(|(number, _)| *number);
+        hits.into_iter().map(|(_, hit)| *hit).collect()
+    }
+}
+
 /// All keys that evidence has; `None` is evidence about the whole bundle.
-fn keys(
-    rule: &Rule,
-    all: &[Hits<'_>],
-    positive: &[usize],
-    world: &World<'_>,
-) -> Vec<Option<Subject>> {
+fn keys<'j>(joined: &'j [Joined<'_, '_>], positive: &[usize]) -> Vec<Option<&'j Subject>> {
     let mut keys = BTreeSet::new();
     let mut has_any = false;
-    for hit in positive
-        .iter()
-        .filter_map(|n| all.get(*n))
-        .flat_map(|hits| &hits.list)
-    {
-        has_any = true;
-        keys.extend(world.keys.of(rule.by, hit));
+    for hits in positive.iter().filter_map(|n| joined.get(*n)) {
+        has_any |= !hits.of_all.is_empty();
+        keys.extend(hits.by_key.keys());
     }
     if keys.is_empty() && has_any {
         return vec![None];
     }
     keys.into_iter().map(Some).collect()
-}
-
-/// The hits of one matcher for a key: its own, and those that have no key at all.
-fn of_key<'a, 'h>(
-    rule: &Rule,
-    hits: &'h Hits<'a>,
-    key: Option<&Subject>,
-    world: &World<'_>,
-) -> Vec<&'h Hit<'a>> {
-    let is_of = |hit: &&Hit<'_>| {
-        let keys = world.keys.of(rule.by, hit);
-        keys.is_empty() || key.is_some_and(|key| keys.contains(key))
-    };
-    hits.list.iter().filter(is_of).collect()
 }
 
 /// Whether a condition holds for one key.
@@ -118,9 +130,19 @@ fn holds(condition: &Condition, rule: &Rule, group: &Group<'_, '_>) -> bool {
         Condition::Sequence {
             first,
             then,
-            is_absent,
+            is_absent: false,
             within,
-        } => follows(hits(first), hits(then), *within) != *is_absent && !hits(first).is_empty(),
+        } => follows(&times(hits(first)), &times(hits(then)), *within),
+        Condition::Sequence {
+            first,
+            then,
+            is_absent: true,
+            within,
+        } => {
+            let firsts = times(hits(first));
+            let last = firsts.last().map(std::slice::from_ref).unwrap_or_default();
+            !hits(first).is_empty() && !follows(last, &times(hits(then)), *within)
+        }
     }
 }
 
@@ -150,19 +172,16 @@ fn exceeds(hits: &[&Hit<'_>], over: u64, within: Option<SignedDuration>) -> bool
     false
 }
 
-/// Whether something of `then` comes after something of `first`: for an absent follower, after
-/// the last of `first`.
-fn follows(first: &[&Hit<'_>], then: &[&Hit<'_>], within: Option<SignedDuration>) -> bool {
-    let times = |hits: &[&Hit<'_>]| -> Vec<i64> {
-        let mut times: Vec<i64> = hits
-            .iter()
-            .flat_map(|hit| hit.times())
-            .map(|(second, _)| second)
-            .collect();
-        times.sort_unstable();
-        times
-    };
-    let (firsts, thens) = (times(first), times(then));
+/// When it happened, in seconds, in order.
+fn times(hits: &[&Hit<'_>]) -> Vec<i64> {
+    let all = hits.iter().flat_map(|hit| hit.times());
+    let mut times: Vec<i64> = all.map(|(second, _)| second).collect();
+    times.sort_unstable();
+    times
+}
+
+/// Whether something of `thens` comes after something of `firsts`.
+fn follows(firsts: &[i64], thens: &[i64], within: Option<SignedDuration>) -> bool {
     firsts.iter().any(|first| {
         let next = thens.get(thens.partition_point(|then| then < first));
         next.is_some_and(|next| within.is_none_or(|within| next - first <= within.as_secs()))
@@ -227,7 +246,7 @@ fn merge(findings: Vec<Finding>) -> Vec<Finding> {
             merged.push(finding);
         }
     }
-    merged
+    merged.into_iter().map(render::settle).collect()
 }
 
 /// Tells what is beyond the cap in one finding.
@@ -244,7 +263,7 @@ fn cap(mut findings: Vec<Finding>) -> Vec<Finding> {
             first.title, first.message
         );
         rest.for_each(|finding| render::absorb(&mut first, finding));
-        findings.push(first);
+        findings.push(render::settle(first));
     }
     findings
 }

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
-use regex::bytes::Regex;
 use serde_json::Value;
 
 use super::{Decided, World};
 use crate::evidence::{Evidence, Subject};
 use crate::facts::Fact;
-use crate::rule::predicate::{self};
+use crate::rule::predicate;
+use crate::rule::select::Captures;
 use crate::rule::set::Rules;
 use crate::rule::{Matcher, NamedMatcher, Rule, TableMatcher};
 use crate::scan::matches::{Group, Log};
@@ -26,7 +26,7 @@ pub(super) struct Hit<'a> {
     pub(super) first: Option<Timestamp>,
     pub(super) last: Option<Timestamp>,
     pub(super) fields: Option<&'a Value>,
-    pub(super) captures: BTreeMap<String, Vec<String>>,
+    pub(super) captures: Captures,
     pub(super) seconds: Option<&'a BTreeMap<i64, u64>>,
     /// The value of the capture that is the rule's key.
     pub(super) key: Option<&'a str>,
@@ -42,7 +42,7 @@ impl Hit<'_> {
             first: None,
             last: None,
             fields: None,
-            captures: BTreeMap::new(),
+            captures: Captures::new(),
             seconds: None,
             key: None,
         }
@@ -174,57 +174,20 @@ fn rows<'a>(table: &TableMatcher, world: &'a World<'_>) -> Hits<'a> {
     let mut found = Hits::default();
     let root = predicate::context(world.at, world.mesh);
     for fact in world.facts.table(&table.table) {
-        let is_other = |test: &crate::rule::Test| {
-            !fact
-                .fields
-                .pointer(&test.pointer)
-                .is_some_and(|value| test.any_of.contains(value))
-        };
-        if table.tests.iter().any(is_other) {
-            continue;
-        }
-        let Some(captures) = captures(table.text.as_ref(), fact) else {
-            continue;
-        };
-        if let Some(predicate) = &table.predicate {
-            let mut scope = root.new_inner_scope();
-            predicate::bind(&mut scope, "row", &fact.fields);
-            for name in table.variables {
-                let value = fact.fields.get(*name).unwrap_or(&Value::Null);
-                predicate::bind(&mut scope, name, value);
-            }
-            match predicate.holds(&scope) {
-                Ok(true) => {}
-                Ok(false) => continue,
-                Err(error) => {
-                    found.errors.push(format!(
-                        "`{}` on {}: {error}",
-                        predicate.source(),
-                        place(fact)
-                    ));
-                    continue;
-                }
+        match table.take(fact, &root) {
+            Ok(Some(captures)) => found.list.push(row(fact, captures)),
+            Ok(None) => {}
+            Err(error) => {
+                let source = table.predicate.as_ref().map_or("", |p| p.source());
+                let error = format!("`{source}` on {}: {error}", place(fact));
+                found.errors.push(error);
             }
         }
-        found.list.push(row(fact, captures));
     }
     found
 }
 
-fn captures(text: Option<&(&str, Regex)>, fact: &Fact) -> Option<BTreeMap<String, Vec<String>>> {
-    let Some((pointer, regex)) = text else {
-        return Some(BTreeMap::new());
-    };
-    let value = fact.fields.pointer(pointer)?.as_str()?;
-    let found = regex.captures(value.as_bytes())?;
-    let named = regex.capture_names().flatten().filter_map(|name| {
-        let text = std::str::from_utf8(found.name(name)?.as_bytes()).ok()?;
-        Some((name.to_owned(), vec![text.to_owned()]))
-    });
-    Some(named.collect())
-}
-
-fn row(fact: &Fact, captures: BTreeMap<String, Vec<String>>) -> Hit<'_> {
+fn row(fact: &Fact, captures: Captures) -> Hit<'_> {
     let time = |name: &str| {
         fact.fields
             .get(name)

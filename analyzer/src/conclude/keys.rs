@@ -1,12 +1,10 @@
 //! What evidence is about: its pod, that pod's workload, its node, and so on.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use serde_json::Value;
+use std::collections::BTreeSet;
 
 use super::hits::Hit;
 use crate::evidence::Subject;
-use crate::facts::Facts;
+use crate::facts::{Facts, Place, Places, guess_workload};
 use crate::rule::By;
 use crate::scan::origin::Origin;
 
@@ -22,38 +20,15 @@ const WORKLOADS: [&str; 7] = [
 ];
 
 /// Looks up what pods belong to.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Keys<'a> {
-    /// Namespace and name of a pod to the fields of its row.
-    pods: BTreeMap<(&'a str, &'a str), &'a Value>,
-    /// Namespace, pod and name of containers that do not run.
-    stopped: BTreeSet<(&'a str, &'a str, &'a str)>,
-}
-
-fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
-    value
-        .pointer(pointer)
-        .and_then(Value::as_str)
-        .unwrap_or_default()
+    places: &'a Places,
 }
 
 impl<'a> Keys<'a> {
     pub(super) fn new(facts: &'a Facts) -> Self {
-        let pods = facts.table("pods").iter().map(|fact| &fact.fields);
-        let pods = pods.map(|row| ((text(row, "/namespace"), text(row, "/name")), row));
-        let containers = facts.table("containers").iter().map(|fact| &fact.fields);
-        let stopped =
-            containers.filter(|row| matches!(text(row, "/state"), "waiting" | "terminated"));
-        let stopped = stopped.map(|row| {
-            (
-                text(row, "/namespace"),
-                text(row, "/pod"),
-                text(row, "/name"),
-            )
-        });
         Self {
-            pods: pods.collect(),
-            stopped: stopped.collect(),
+            places: &facts.places,
         }
     }
 
@@ -61,16 +36,15 @@ impl<'a> Keys<'a> {
     pub(super) fn has_stopped(&self, origin: &Origin) -> bool {
         match (&origin.namespace, &origin.pod, &origin.container) {
             (Some(namespace), Some(pod), Some(container)) => {
-                self.stopped
-                    .contains(&(namespace.as_str(), pod.as_str(), container.as_str()))
+                self.places.has_stopped(namespace, pod, container)
             }
             _ => false,
         }
     }
 
-    fn pod(&self, subject: &Subject) -> Option<&'a Value> {
+    fn pod(&self, subject: &Subject) -> Option<&'a Place> {
         let namespace = subject.namespace.as_deref().unwrap_or_default();
-        self.pods.get(&(namespace, subject.name.as_str())).copied()
+        self.places.pod(namespace, &subject.name)
     }
 
     /// The workload of a pod, or of something that is one.
@@ -82,20 +56,13 @@ impl<'a> Keys<'a> {
         if subject.kind != "Pod" {
             return None;
         }
-        let row = self.pod(subject);
-        let (kind, name) = (
-            row.map(|r| text(r, "/workload/kind")),
-            row.map(|r| text(r, "/workload/name")),
-        );
-        match (kind, name) {
-            (Some(kind), Some(name)) if !name.is_empty() => {
-                Some(Subject::namespaced(kind, namespace, name))
-            }
-            _ => {
-                let (kind, name) = guess(&subject.name);
-                Some(Subject::namespaced(kind, namespace, name))
-            }
-        }
+        let known = self.pod(subject).map(|place| &place.workload);
+        let known = known.filter(|(_, name)| !name.is_empty());
+        let (kind, name) = match known {
+            Some((kind, name)) => (kind.as_str(), name.as_str()),
+            None => guess_workload(&subject.name),
+        };
+        Some(Subject::namespaced(kind, namespace, name))
     }
 
     /// The node of a pod, or the node that it is.
@@ -103,7 +70,7 @@ impl<'a> Keys<'a> {
         match subject.kind.as_str() {
             "Node" => Some(subject.clone()),
             "Pod" => {
-                let node = text(self.pod(subject)?, "/node");
+                let node = &self.pod(subject)?.node;
                 (!node.is_empty()).then(|| Subject::cluster("Node", node))
             }
             _ => None,
@@ -181,28 +148,5 @@ fn captured(by: By, value: &str, hit: &Hit<'_>) -> Subject {
             Some((namespace, name)) => namespaced("Pod", namespace, name),
             None => namespaced("Pod", "", value),
         },
-    }
-}
-
-/// Guesses a workload from a pod's name: `cart-7d9c4f5b6-x2k8p` is of Deployment `cart`, `db-0`
-/// of `StatefulSet` `db`.
-fn guess(pod: &str) -> (&'static str, &str) {
-    let is_random = |part: &str| part.len() == 5 && part.bytes().all(|b| b.is_ascii_alphanumeric());
-    let is_hash = |part: &str| {
-        (6..=10).contains(&part.len())
-            && part.bytes().all(|b| b.is_ascii_alphanumeric())
-            && part.bytes().any(|b| b.is_ascii_digit())
-    };
-    match pod.rsplit_once('-') {
-        Some((rest, suffix)) if is_random(suffix) => match rest.rsplit_once('-') {
-            Some((name, middle)) if is_hash(middle) => ("Deployment", name),
-            _ => ("DaemonSet", rest),
-        },
-        Some((name, number))
-            if !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()) =>
-        {
-            ("StatefulSet", name)
-        }
-        _ => ("Pod", pod),
     }
 }

@@ -92,8 +92,6 @@ fn places(used: &[&Hit<'_>]) -> Vec<Evidence> {
 /// Takes the subjects and evidence of a finding that says the same into another.
 pub(super) fn absorb(known: &mut Finding, other: Finding) {
     known.subjects.extend(other.subjects);
-    known.subjects.sort();
-    known.subjects.dedup();
     known.occurrences += other.occurrences;
     known.first = match (known.first, other.first) {
         (Some(a), Some(b)) => Some(a.min(b)),
@@ -102,8 +100,15 @@ pub(super) fn absorb(known: &mut Finding, other: Finding) {
     known.last = known.last.max(other.last);
     let room = MAX_EVIDENCE.saturating_sub(known.evidence.len());
     known.evidence.extend(other.evidence.into_iter().take(room));
-    known.evidence.sort();
-    known.evidence.dedup();
+}
+
+/// Puts what was absorbed in order, each once.
+pub(super) fn settle(mut finding: Finding) -> Finding {
+    finding.subjects.sort();
+    finding.subjects.dedup();
+    finding.evidence.sort();
+    finding.evidence.dedup();
+    finding
 }
 
 /// Gives placeholders their values.

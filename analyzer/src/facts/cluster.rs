@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::json::{Json, NULL};
 use super::kube::{condition, conditions};
 use super::row::{Row, flag, int, list, seconds_between, text, time};
 use super::{Fact, Object, Sources};
@@ -25,7 +26,7 @@ pub(super) fn nodes(sources: &Sources<'_>) -> Vec<Fact> {
 
 fn node(sources: &Sources<'_>, node: &Object, pods: i64) -> Fact {
     let value = &node.value;
-    let ready = condition(value, "Ready").unwrap_or(&Value::Null);
+    let ready = condition(value, "Ready").unwrap_or(&NULL);
     let since = time(ready, "/lastTransitionTime");
     let heartbeat = time(ready, "/lastHeartbeatTime");
     let status = text(ready, "/status");
@@ -86,7 +87,7 @@ fn node(sources: &Sources<'_>, node: &Object, pods: i64) -> Fact {
 /// Derives the table `apiservices`.
 pub(super) fn apiservices(sources: &Sources<'_>) -> Vec<Fact> {
     let facts = sources.kind("APIService").iter().map(|service| {
-        let available = condition(&service.value, "Available").unwrap_or(&Value::Null);
+        let available = condition(&service.value, "Available").unwrap_or(&NULL);
         let said = text(available, "/status");
         let row = Row::new()
             .set("name", service.name.as_str())
@@ -95,7 +96,7 @@ pub(super) fn apiservices(sources: &Sources<'_>) -> Vec<Fact> {
                 service
                     .value
                     .pointer("/spec/service")
-                    .is_none_or(Value::is_null),
+                    .is_none_or(Json::is_null),
             )
             .set("is_linkerd", service.name.ends_with(".linkerd.io"))
             .set("available", said == "True")

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
+use super::json::{Json, NULL};
 use super::kube::{
     COMPONENT, EXTENSION, PROXY, is_true, label, registry, selects, spec_containers, statuses, tag,
 };
@@ -132,10 +133,7 @@ fn of_workload<'a>(sources: &'a Sources<'_>, object: &'a Object) -> Option<Compo
     }
     let owner = Owner::of(object);
     let replicas = Replicas::of(object);
-    let template = object
-        .value
-        .pointer("/spec/template")
-        .unwrap_or(&Value::Null);
+    let template = object.value.pointer("/spec/template").unwrap_or(&NULL);
     Some(Component {
         extension: extension_of(sources, object).to_owned(),
         is_core,
@@ -196,8 +194,8 @@ fn absent(namespace: &str, name: &str, deployment: &str) -> Component<'static> {
 
 /// The tag of the component's own image: of the container that has its name, else of the first
 /// that is not the proxy's.
-fn version_of(template: &Value, component: &str) -> String {
-    let own = |c: &&Value| text(c, "/name") == component;
+fn version_of(template: &Json, component: &str) -> String {
+    let own = |c: &&Json| text(c, "/name") == component;
     let containers = || super::row::list(template, "/spec/containers").iter();
     let found = containers()
         .find(own)
@@ -296,10 +294,7 @@ fn posture(row: Row, sources: &Sources<'_>, component: &Component<'_>) -> Row {
     let Some(object) = component.object else {
         return row;
     };
-    let template = object
-        .value
-        .pointer("/spec/template")
-        .unwrap_or(&Value::Null);
+    let template = object.value.pointer("/spec/template").unwrap_or(&NULL);
     let nodes: BTreeSet<&str> = component
         .pods
         .iter()

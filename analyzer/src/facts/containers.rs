@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use bundle::layout::EntryKind;
 use serde_json::{Value, json};
 
+use super::json::{Json, NULL};
 use super::kube::{PROXY, is_control_plane, is_sidecar, label, registry, status_of};
 use super::quantity::resources;
 use super::row::{Row, flag, int, list, text, time};
@@ -21,32 +22,31 @@ const OWN: [&str; 4] = [
 
 /// Derives the table.
 pub(super) fn derive(sources: &Sources<'_>) -> Vec<Fact> {
-    let mut facts = Vec::new();
-    for pod in sources.kind("Pod") {
-        let inits = list(&pod.value, "/spec/initContainers")
-            .iter()
-            .map(|c| (c, true));
-        let regular = list(&pod.value, "/spec/containers")
-            .iter()
-            .map(|c| (c, false));
-        let before_proxy = list(&pod.value, "/spec/initContainers")
-            .iter()
-            .position(|c| text(c, "/name") == PROXY);
-        for (at, (spec, is_init)) in inits.chain(regular).enumerate() {
-            let role = Role {
-                spec,
-                is_init,
-                before_proxy: is_init && before_proxy.is_none_or(|p| at < p),
-            };
-            facts.push(fact(sources, pod, &role));
-        }
-    }
-    facts
+    sources.rows("containers", sources.kind("Pod"), |pod| {
+        of_pod(sources, pod)
+    })
+}
+
+fn of_pod(sources: &Sources<'_>, pod: &Object) -> Vec<Fact> {
+    let inits = list(&pod.value, "/spec/initContainers");
+    let regular = list(&pod.value, "/spec/containers");
+    let before_proxy = inits.iter().position(|c| text(c, "/name") == PROXY);
+    let inits = inits.iter().map(|c| (c, true));
+    let all = inits.chain(regular.iter().map(|c| (c, false))).enumerate();
+    let rows = all.map(|(at, (spec, is_init))| {
+        let role = Role {
+            spec,
+            is_init,
+            before_proxy: is_init && before_proxy.is_none_or(|p| at < p),
+        };
+        fact(sources, pod, &role)
+    });
+    rows.collect()
 }
 
 /// A container's place in its pod.
 struct Role<'a> {
-    spec: &'a Value,
+    spec: &'a Json,
     is_init: bool,
     /// Whether it ends before the pod's proxy starts, so that it cannot reach meshed servers that
     /// want an identity: the proxy is an ordinary container, or a native sidecar further down.
@@ -66,8 +66,7 @@ impl Role<'_> {
 fn fact(sources: &Sources<'_>, pod: &Object, role: &Role<'_>) -> Fact {
     let spec = role.spec;
     let name = text(spec, "/name");
-    let none = Value::Null;
-    let status = status_of(&pod.value, name).unwrap_or(&none);
+    let status = status_of(&pod.value, name).unwrap_or(&NULL);
     let owner = sources.owner(&pod.namespace, &pod.name);
     let image = text(spec, "/image");
     let end = last_words(sources, pod, name);
@@ -109,7 +108,7 @@ fn fact(sources: &Sources<'_>, pod: &Object, role: &Role<'_>) -> Fact {
 }
 
 /// What a container may do, as far as linkerd-init needs it.
-fn security(row: Row, spec: &Value) -> Row {
+fn security(row: Row, spec: &Json) -> Row {
     let capabilities = |side: &str| {
         let names = list(spec, &format!("/securityContext/capabilities/{side}"));
         (!names.is_empty()).then(|| names.to_vec())
@@ -119,16 +118,16 @@ fn security(row: Row, spec: &Value) -> Row {
         .opt(
             "privileged",
             spec.pointer("/securityContext/privileged")
-                .and_then(Value::as_bool),
+                .and_then(Json::as_bool),
         )
         .opt("run_as_user", int(spec, "/securityContext/runAsUser"))
 }
 
 /// How a container is now, and how its previous instance ended.
-fn state(row: Row, status: &Value) -> Row {
+fn state(row: Row, status: &Json) -> Row {
     let (state, detail) = current(status, "/state");
     let (_, last) = current(status, "/lastState");
-    let killed = |detail: &Value| text(detail, "/reason") == "OOMKilled";
+    let killed = |detail: &Json| text(detail, "/reason") == "OOMKilled";
     let waiting = if state == "waiting" {
         text(detail, "/reason")
     } else {
@@ -153,18 +152,18 @@ fn state(row: Row, status: &Value) -> Row {
         .set("ready", flag(status, "/ready"))
         .opt(
             "startup_done",
-            status.get("started").and_then(Value::as_bool),
+            status.get("started").and_then(Json::as_bool),
         )
 }
 
 /// The name of a container's state, and what it says.
-fn current<'a>(status: &'a Value, pointer: &str) -> (&'a str, &'a Value) {
-    let state = status.pointer(pointer).and_then(Value::as_object);
+fn current<'a>(status: &'a Json, pointer: &str) -> (&'a str, &'a Json) {
+    let state = status.pointer(pointer).and_then(Json::as_map);
     let first = state.and_then(|s| s.iter().next());
-    first.map_or(("", &Value::Null), |(name, detail)| (name.as_str(), detail))
+    first.map_or(("", &NULL), |(name, detail)| (&**name, detail))
 }
 
-fn excerpt(pod: &Object, name: &str, status: &Value) -> String {
+fn excerpt(pod: &Object, name: &str, status: &Json) -> String {
     let (kind, now) = current(status, "/state");
     let (_, last) = current(status, "/lastState");
     let kind = if kind.is_empty() {
@@ -252,7 +251,7 @@ fn telling(lines: &[&str]) -> usize {
         .unwrap_or(lines.len().saturating_sub(1))
 }
 
-fn ports(spec: &Value) -> Value {
+fn ports(spec: &Json) -> Value {
     let ports = list(spec, "/ports").iter().filter_map(|p| {
         let port = int(p, "/containerPort")?;
         let row = Row::new().set("port", port).text("name", text(p, "/name"));
@@ -266,7 +265,7 @@ fn ports(spec: &Value) -> Value {
 }
 
 /// Which probes there are: how each asks, and at which port and path.
-fn probes(spec: &Value) -> Value {
+fn probes(spec: &Json) -> Value {
     let names = [
         ("readiness", "readinessProbe"),
         ("liveness", "livenessProbe"),
@@ -293,7 +292,7 @@ fn probes(spec: &Value) -> Value {
 }
 
 /// The field `images` of other tables: container name to image.
-pub(super) fn images(template: &Value) -> Value {
+pub(super) fn images(template: &Json) -> Value {
     let images = super::kube::spec_containers(template)
         .map(|c| (text(c, "/name").to_owned(), json!(text(c, "/image"))));
     Value::Object(images.filter(|(name, _)| !name.is_empty()).collect())

@@ -2,8 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
-
+use super::json::Json;
 use super::kube::label;
 use super::row::{int, list, text};
 use super::{Object, Sources};
@@ -69,7 +68,7 @@ impl<'a> Addresses<'a> {
             let condition = |name: &str| {
                 endpoint
                     .pointer(&format!("/conditions/{name}"))
-                    .and_then(Value::as_bool)
+                    .and_then(Json::as_bool)
             };
             // The API says that a missing `ready` means ready.
             let set = match (condition("ready").unwrap_or(true), condition("terminating")) {
@@ -77,11 +76,7 @@ impl<'a> Addresses<'a> {
                 (false, Some(true)) => &mut self.terminating,
                 (false, _) => &mut self.not_ready,
             };
-            set.extend(
-                list(endpoint, "/addresses")
-                    .iter()
-                    .filter_map(Value::as_str),
-            );
+            set.extend(list(endpoint, "/addresses").iter().filter_map(Json::as_str));
         }
         self.ports.extend(
             list(&slice.value, "/ports")

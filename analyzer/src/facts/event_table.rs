@@ -118,7 +118,7 @@ fn event(entry: &EntryInfo, head: &Head<'_>, line: &str, number: u64) -> Option<
         group: String::new(),
         namespace: namespace.to_owned(),
         name: event_name,
-        value,
+        value: value.into(),
         entry: entry.path.to_string(),
         line: Some(number),
     })))
@@ -160,7 +160,7 @@ fn kind_of(resource: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::facts::row::text;
+    use crate::facts::row::{int, text};
     use crate::facts::testing::pieces;
 
     fn events(table: &str) -> Vec<Object> {
@@ -184,8 +184,8 @@ mod tests {
         let event = &events[0].value;
         assert_eq!(text(event, "/reason"), "BackOff");
         assert_eq!(text(event, "/involvedObject/kind"), "Pod");
-        assert_eq!(event["count"], 14);
-        assert_eq!(event["printedAge"], 182);
+        assert_eq!(int(event, "/count"), Some(14));
+        assert_eq!(int(event, "/printedAge"), Some(182));
         assert_eq!(events[0].line, Some(2));
     }
 

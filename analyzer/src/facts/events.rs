@@ -4,17 +4,16 @@ use serde_json::Value;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::json::{Json, NULL};
 use super::row::{Row, int, seconds_between, text, time};
 use super::{Fact, Object, Sources};
 use crate::evidence::Subject;
 
 /// Derives the table.
 pub(super) fn derive(sources: &Sources<'_>) -> Vec<Fact> {
-    sources
-        .kind("Event")
-        .iter()
-        .map(|event| fact(sources, event))
-        .collect()
+    sources.rows("events", sources.kind("Event"), |event| {
+        [fact(sources, event)]
+    })
 }
 
 /// What an event is about.
@@ -31,7 +30,7 @@ impl<'a> About<'a> {
         let object = value
             .get("involvedObject")
             .or_else(|| value.get("regarding"))
-            .unwrap_or(&Value::Null);
+            .unwrap_or(&NULL);
         let namespace = match text(object, "/namespace") {
             "" => event.namespace.as_str(),
             namespace => namespace,
@@ -139,7 +138,7 @@ fn object(about: &About<'_>) -> Value {
 }
 
 /// When an event was seen first and last.
-fn times(sources: &Sources<'_>, value: &Value) -> (Option<Timestamp>, Option<Timestamp>) {
+fn times(sources: &Sources<'_>, value: &Json) -> (Option<Timestamp>, Option<Timestamp>) {
     let lasts = [
         "/series/lastObservedTime",
         "/lastTimestamp",
@@ -160,7 +159,7 @@ fn times(sources: &Sources<'_>, value: &Value) -> (Option<Timestamp>, Option<Tim
     (first, last)
 }
 
-fn reporter(value: &Value) -> &str {
+fn reporter(value: &Json) -> &str {
     let places = [
         "/source/component",
         "/reportingComponent",

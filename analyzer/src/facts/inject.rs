@@ -5,9 +5,9 @@
 //! its rules are applied to the pod, and at last the times when it was there at all.
 
 use jiff::SignedDuration;
-use serde_json::Value;
 
 use super::injector::Injector;
+use super::json::Json;
 use super::kube::{annotation, selects, spec_containers};
 use super::row::{flag, text, time};
 use super::{Object, Sources};
@@ -179,7 +179,7 @@ fn refused(
     let projects = sources
         .values()
         .pointer("/identity/serviceAccountTokenProjection")
-        .and_then(Value::as_bool);
+        .and_then(Json::as_bool);
     if projects == Some(false) && !mounts_token(sources, pod) {
         return told(
             "automount-disabled",
@@ -193,7 +193,7 @@ fn mounts_token(sources: &Sources<'_>, pod: &Object) -> bool {
     let of_pod = pod
         .value
         .pointer("/spec/automountServiceAccountToken")
-        .and_then(Value::as_bool);
+        .and_then(Json::as_bool);
     let account = text(&pod.value, "/spec/serviceAccountName");
     let of_account = || {
         let account = sources.object("ServiceAccount", &pod.namespace, account)?;

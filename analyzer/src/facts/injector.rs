@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use super::json::Json;
 use jiff::{SignedDuration, Timestamp};
-use serde_json::Value;
 
 use super::kube::{COMPONENT, condition, is_control_plane, is_meshed, is_true, label};
 use super::row::{int, list, text, time};
@@ -19,7 +19,7 @@ pub(super) struct Injector<'a> {
     pub(super) made: Option<Timestamp>,
     /// When it became available last.
     up_since: Option<Timestamp>,
-    pub(super) excluded: Value,
+    pub(super) excluded: Json,
     /// Creation times of pods that it gave a proxy, ascending.
     injected: Vec<Timestamp>,
     /// When the first pod with a proxy was made, by namespace.
@@ -137,7 +137,7 @@ fn scaled_to_zero(sources: &Sources<'_>, deployment: &Object) -> Option<Timestam
 }
 
 /// The namespaces that the injector's webhook is asked about.
-fn namespace_selector(sources: &Sources<'_>) -> Value {
+fn namespace_selector(sources: &Sources<'_>) -> Json {
     let configurations = sources.kind("MutatingWebhookConfiguration").iter();
     let mut hooks = configurations.flat_map(|c| list(&c.value, "/webhooks"));
     let own = hooks.find(|h| text(h, "/name") == "linkerd-proxy-injector.linkerd.io");

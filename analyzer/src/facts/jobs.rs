@@ -1,8 +1,7 @@
 //! What a row of `workloads` says of a Job: whether it ends, and whether a proxy keeps it alive.
 
-use serde_json::Value;
-
 use super::Object;
+use super::json::Json;
 use super::kube::{PROXY, is_meshed, is_native_sidecar, is_true};
 use super::row::{Row, int, list, text};
 
@@ -38,26 +37,26 @@ pub(super) fn fields(row: Row, job: &Object, pods: &[&Object]) -> Row {
         )
 }
 
-fn is_in_state(status: &Value, name: &str) -> bool {
+fn is_in_state(status: &Json, name: &str) -> bool {
     status
         .pointer("/state")
         .is_some_and(|s| s.get(name).is_some())
 }
 
 /// Whether every ordinary container but the proxy has ended.
-fn has_main_finished(pod: &Value) -> bool {
+fn has_main_finished(pod: &Json) -> bool {
     let mut others = others(pod).peekable();
     others.peek().is_some() && others.all(|s| is_in_state(s, "terminated"))
 }
 
-fn others(pod: &Value) -> impl Iterator<Item = &Value> {
+fn others(pod: &Json) -> impl Iterator<Item = &Json> {
     list(pod, "/status/containerStatuses")
         .iter()
         .filter(|s| text(s, "/name") != PROXY)
 }
 
 /// Whether the work is done while the proxy, as an ordinary container, runs on.
-pub(super) fn is_kept_alive(pod: &Value) -> bool {
+pub(super) fn is_kept_alive(pod: &Json) -> bool {
     let mut regular = list(pod, "/status/containerStatuses").iter();
     let proxy_runs = regular.any(|s| text(s, "/name") == PROXY && is_in_state(s, "running"));
     proxy_runs && has_main_finished(pod)
@@ -73,7 +72,9 @@ mod tests {
         let done = json!({"name": "import", "state": {"terminated": {"exitCode": 0}}});
         let busy = json!({"name": "import", "state": {"running": {}}});
         let proxy = json!({"name": PROXY, "state": {"running": {}}});
-        let pod = |regular: Vec<&Value>| json!({"status": {"containerStatuses": regular}});
+        let pod = |regular: Vec<&serde_json::Value>| {
+            Json::from(json!({"status": {"containerStatuses": regular}}))
+        };
         assert!(is_kept_alive(&pod(vec![&done, &proxy])));
         assert!(!is_kept_alive(&pod(vec![&busy, &proxy])));
         assert!(!is_kept_alive(&pod(vec![&done])));

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::json::Json;
 use super::row::{entries, list, text};
 
 /// Name of the proxy's container.
@@ -14,64 +15,64 @@ pub(super) const COMPONENT: &str = "linkerd.io/control-plane-component";
 pub(super) const EXTENSION: &str = "linkerd.io/extension";
 
 /// All containers of a pod, init containers first.
-pub(super) fn spec_containers(pod: &Value) -> impl Iterator<Item = &Value> {
+pub(super) fn spec_containers(pod: &Json) -> impl Iterator<Item = &Json> {
     list(pod, "/spec/initContainers")
         .iter()
         .chain(list(pod, "/spec/containers"))
 }
 
 /// All container statuses of a pod, init containers first.
-pub(super) fn statuses(pod: &Value) -> impl Iterator<Item = &Value> {
+pub(super) fn statuses(pod: &Json) -> impl Iterator<Item = &Json> {
     list(pod, "/status/initContainerStatuses")
         .iter()
         .chain(list(pod, "/status/containerStatuses"))
 }
 
 /// The status of one container.
-pub(super) fn status_of<'a>(pod: &'a Value, container: &str) -> Option<&'a Value> {
+pub(super) fn status_of<'a>(pod: &'a Json, container: &str) -> Option<&'a Json> {
     statuses(pod).find(|s| text(s, "/name") == container)
 }
 
 /// Whether a pod has a proxy.
-pub(super) fn is_meshed(pod: &Value) -> bool {
+pub(super) fn is_meshed(pod: &Json) -> bool {
     proxy_of(pod).is_some()
 }
 
 /// The proxy's container in a pod's spec.
-pub(super) fn proxy_of(pod: &Value) -> Option<&Value> {
+pub(super) fn proxy_of(pod: &Json) -> Option<&Json> {
     spec_containers(pod).find(|c| text(c, "/name") == PROXY)
 }
 
 /// Whether a container is an init container that goes on running.
-pub(super) fn is_sidecar(spec: &Value) -> bool {
+pub(super) fn is_sidecar(spec: &Json) -> bool {
     text(spec, "/restartPolicy") == "Always"
 }
 
 /// Whether the proxy is an init container that goes on running, which ends after the others.
-pub(super) fn is_native_sidecar(pod: &Value) -> bool {
+pub(super) fn is_native_sidecar(pod: &Json) -> bool {
     let mut inits = list(pod, "/spec/initContainers").iter();
     inits.any(|c| text(c, "/name") == PROXY && is_sidecar(c))
 }
 
 /// Whether a pod belongs to the control plane itself.
-pub(super) fn is_control_plane(object: &Value) -> bool {
+pub(super) fn is_control_plane(object: &Json) -> bool {
     !label(object, COMPONENT).is_empty()
 }
 
 /// A condition of an object's status.
-pub(super) fn condition<'a>(value: &'a Value, kind: &str) -> Option<&'a Value> {
+pub(super) fn condition<'a>(value: &'a Json, kind: &str) -> Option<&'a Json> {
     list(value, "/status/conditions")
         .iter()
         .find(|c| text(c, "/type") == kind)
 }
 
 /// Whether a condition is there and true.
-pub(super) fn is_true(value: &Value, kind: &str) -> bool {
+pub(super) fn is_true(value: &Json, kind: &str) -> bool {
     condition(value, kind).is_some_and(|c| text(c, "/status") == "True")
 }
 
 /// The field `conditions` of a row: type to status, reason and message.
-pub(super) fn conditions(value: &Value) -> Value {
+pub(super) fn conditions(value: &Json) -> Value {
     let conditions = list(value, "/status/conditions").iter().filter_map(|c| {
         let kind = text(c, "/type");
         let parts = ["status", "reason", "message"]
@@ -86,23 +87,23 @@ pub(super) fn conditions(value: &Value) -> Value {
 }
 
 /// A label of an object.
-pub(super) fn label<'a>(value: &'a Value, name: &str) -> &'a str {
+pub(super) fn label<'a>(value: &'a Json, name: &str) -> &'a str {
     of_map(value.pointer("/metadata/labels"), name)
 }
 
 /// An annotation of an object.
-pub(super) fn annotation<'a>(value: &'a Value, name: &str) -> &'a str {
+pub(super) fn annotation<'a>(value: &'a Json, name: &str) -> &'a str {
     of_map(value.pointer("/metadata/annotations"), name)
 }
 
-fn of_map<'a>(map: Option<&'a Value>, name: &str) -> &'a str {
+fn of_map<'a>(map: Option<&'a Json>, name: &str) -> &'a str {
     map.and_then(|m| m.get(name))
-        .and_then(Value::as_str)
+        .and_then(Json::as_str)
         .unwrap_or_default()
 }
 
 /// The Linkerd settings of an object: its `config.linkerd.io` annotations without their domain.
-pub(super) fn config(value: &Value) -> Value {
+pub(super) fn config(value: &Json) -> Value {
     let ours = entries(value, "/metadata/annotations").filter_map(|(name, value)| {
         let prefixes = [
             "config.linkerd.io/",
@@ -110,15 +111,15 @@ pub(super) fn config(value: &Value) -> Value {
             "config.alpha.linkerd.io/",
         ];
         let name = prefixes.iter().find_map(|p| name.strip_prefix(p))?;
-        value.is_string().then(|| (name.to_owned(), value.clone()))
+        value.is_text().then(|| (name.to_owned(), value.to_value()))
     });
     Value::Object(ours.collect())
 }
 
 /// Whether labels satisfy a label selector with `matchLabels` and `matchExpressions`. An empty
 /// selector takes everything.
-pub(super) fn selects(selector: &Value, labels: Option<&Value>) -> bool {
-    let value_of = |key: &str| labels.and_then(|l| l.get(key)).and_then(Value::as_str);
+pub(super) fn selects(selector: &Json, labels: Option<&Json>) -> bool {
+    let value_of = |key: &str| labels.and_then(|l| l.get(key)).and_then(Json::as_str);
     let mut equal = entries(selector, "/matchLabels");
     let mut expressions = list(selector, "/matchExpressions").iter();
     equal.all(|(key, value)| value_of(key).is_some() && value_of(key) == value.as_str())
@@ -176,20 +177,18 @@ mod tests {
 
     #[test]
     fn a_selector_joins_labels_and_expressions() {
-        let selector = json!({
+        let selector = Json::from(json!({
             "matchLabels": {"app": "cart"},
             "matchExpressions": [
                 {"key": "tier", "operator": "NotIn", "values": ["canary"]},
                 {"key": "app", "operator": "Exists"},
             ],
-        });
-        assert!(selects(&selector, Some(&json!({"app": "cart"}))));
-        assert!(!selects(
-            &selector,
-            Some(&json!({"app": "cart", "tier": "canary"}))
-        ));
-        assert!(!selects(&selector, Some(&json!({"app": 7}))));
+        }));
+        let takes = |labels: Value| selects(&selector, Some(&Json::from(labels)));
+        assert!(takes(json!({"app": "cart"})));
+        assert!(!takes(json!({"app": "cart", "tier": "canary"})));
+        assert!(!takes(json!({"app": 7})));
         assert!(!selects(&selector, None));
-        assert!(selects(&json!({}), None));
+        assert!(selects(&Json::from(json!({})), None));
     }
 }

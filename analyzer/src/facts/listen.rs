@@ -2,8 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
-
+use super::json::Json;
 use super::row::list;
 
 /// Words in a flag's name that say that its value is where the program listens.
@@ -16,11 +15,11 @@ const ASIDE: [&str; 11] = [
 ];
 
 /// Ports in the command and arguments of a container: `-addr :8081`, `--port=8081`.
-pub(super) fn ports(container: &Value) -> BTreeSet<i64> {
+pub(super) fn ports(container: &Json) -> BTreeSet<i64> {
     let words: Vec<&str> = ["/command", "/args"]
         .iter()
         .flat_map(|p| list(container, p))
-        .filter_map(Value::as_str)
+        .filter_map(Json::as_str)
         .collect();
     let mut ports = BTreeSet::new();
     for (at, word) in words.iter().enumerate() {
@@ -58,8 +57,8 @@ mod tests {
 
     #[test]
     fn only_flags_that_say_where_a_program_listens_count() {
-        let of = |args: Value| {
-            ports(&json!({"args": args}))
+        let of = |args: serde_json::Value| {
+            ports(&Json::from(json!({"args": args})))
                 .into_iter()
                 .collect::<Vec<_>>()
         };

@@ -7,6 +7,7 @@ use bundle::EntryInfo;
 use serde_json::{Value, json};
 
 use super::components::{self, Component};
+use super::json::Json;
 use super::kube::{COMPONENT, EXTENSION, annotation, is_native_sidecar, label, proxy_of, tag};
 use super::row::{Row, text};
 use super::versions::{Version, kubernetes_support};
@@ -17,6 +18,7 @@ use crate::evidence::Subject;
 pub(super) fn parse_version(entry: &Arc<EntryInfo>, bytes: &[u8]) -> Vec<Piece> {
     match serde_json::from_slice::<Value>(bytes) {
         Ok(value) => {
+            let value = Json::from(value);
             let told = [
                 text(&value, "/string"),
                 text(&value, "/info/gitVersion"),
@@ -39,14 +41,15 @@ pub(super) fn parse_version(entry: &Arc<EntryInfo>, bytes: &[u8]) -> Vec<Piece> 
 }
 
 /// The Helm values in `linkerd-config`, or why they cannot be read.
-pub(super) fn values(config: &Value) -> Result<Value, String> {
+pub(super) fn values(config: &Json) -> Result<Json, String> {
     let yaml = text(config, "/data/values");
     if yaml.is_empty() {
         return Err("ConfigMap `linkerd-config` has no chart values".to_owned());
     }
     let first =
         |e: serde_saphyr::Error| e.to_string().lines().next().unwrap_or_default().to_owned();
-    serde_saphyr::from_str(yaml).map_err(|e| {
+    let values = serde_saphyr::from_str::<Value>(yaml);
+    values.map(Json::from).map_err(|e| {
         format!(
             "the chart values in `linkerd-config` cannot be read: {}",
             first(e)
@@ -204,9 +207,9 @@ fn cluster(row: Row, sources: &Sources<'_>, version: &str) -> Row {
 }
 
 /// The chart values that rules ask for.
-fn settings(row: Row, values: &Value) -> Row {
-    let flag = |pointer: &str| values.pointer(pointer).and_then(Value::as_bool);
-    let default_off = |pointer: &str| values.is_object().then(|| flag(pointer).unwrap_or(false));
+fn settings(row: Row, values: &Json) -> Row {
+    let flag = |pointer: &str| values.pointer(pointer).and_then(Json::as_bool);
+    let default_off = |pointer: &str| values.is_map().then(|| flag(pointer).unwrap_or(false));
     row.text("trust_domain", text(values, "/identityTrustDomain"))
         .text("cluster_domain", text(values, "/clusterDomain"))
         .text("cluster_networks", text(values, "/clusterNetworks"))
@@ -250,7 +253,7 @@ fn settings(row: Row, values: &Value) -> Row {
         )
         .opt(
             "controller_replicas",
-            values.get("controllerReplicas").and_then(Value::as_i64),
+            values.get("controllerReplicas").and_then(Json::as_i64),
         )
 }
 

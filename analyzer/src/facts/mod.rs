@@ -22,6 +22,7 @@ mod inject;
 mod injector;
 mod iptables;
 mod jobs;
+mod json;
 mod kube;
 mod listen;
 mod mesh;
@@ -31,6 +32,7 @@ mod object;
 #[cfg(test)]
 mod odd;
 mod owner;
+mod places;
 mod pods;
 mod policy;
 mod proxies;
@@ -46,7 +48,7 @@ mod services;
 mod sources;
 #[cfg(test)]
 mod testing;
-mod trim;
+mod unread;
 mod versions;
 mod webhooks;
 mod workloads;
@@ -58,11 +60,13 @@ use std::sync::Arc;
 use bundle::layout::EntryKind;
 use bundle::{EntryInfo, Manifest};
 use jiff::Timestamp;
+use rayon::prelude::*;
 use serde_json::Value;
 
 use crate::evidence::{Evidence, Subject};
 pub use object::Object;
 pub use owner::guess as guess_workload;
+pub use places::{Place, Places};
 pub(crate) use sources::Sources;
 
 /// One row of a fact table.
@@ -84,6 +88,8 @@ pub(crate) type Table = (&'static str, Vec<Fact>);
 pub struct Facts {
     /// The tables.
     pub tables: BTreeMap<&'static str, Vec<Fact>>,
+    /// Where pods belong.
+    pub places: Places,
     /// What could not be derived: an object of the wrong shape, a metric line that does not
     /// parse, a certificate cut in half. Each with the entry and a sentence.
     pub gaps: Vec<Gap>,
@@ -159,8 +165,22 @@ pub struct Demand {
     pub metric_families: BTreeSet<String>,
 }
 
+/// Says which rows are worth keeping: a large bundle has far more than any rule takes.
+pub trait Wanted: Sync {
+    /// Drops rows of a table that nobody asks for. Called for some rows at a time.
+    fn retain(&self, table: &str, rows: &mut Vec<Fact>, mesh: &Value, at: Timestamp);
+}
+
+/// Every row is worth keeping.
+#[derive(Debug)]
+pub struct Everything;
+
+impl Wanted for Everything {
+    fn retain(&self, _table: &str, _rows: &mut Vec<Fact>, _mesh: &Value, _at: Timestamp) {}
+}
+
 /// What holds for the whole bundle.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Context<'a> {
     /// "Now": the capture time, or what `--at` says.
     pub at: Timestamp,
@@ -168,6 +188,8 @@ pub struct Context<'a> {
     pub manifest: Option<&'a Manifest>,
     /// What rules ask for.
     pub demand: &'a Demand,
+    /// Which rows they take.
+    pub wanted: &'a dyn Wanted,
 }
 
 /// Whether facts are derived from the whole of this entry.
@@ -238,36 +260,58 @@ fn parse_foreign(entry: &Arc<EntryInfo>, bytes: &[u8], demand: &Demand) -> Vec<P
     }
 }
 
-/// Joins the pieces, in any order, into tables that do not depend on that order.
+type Derivation = fn(&Sources<'_>) -> Vec<Fact>;
+
+/// Tables that are derived on their own.
+const ALONE: [(&str, Derivation); 17] = [
+    ("components", components::derive),
+    ("versions", versions::derive),
+    ("pods", pods::derive),
+    ("containers", containers::derive),
+    ("proxies", proxies::derive),
+    ("workloads", workloads::derive),
+    ("nodes", cluster::nodes),
+    ("namespaces", namespaces::derive),
+    ("apiservices", cluster::apiservices),
+    ("leases", cluster::leases),
+    ("ledger", cluster::ledger),
+    ("objects", cluster::objects),
+    ("events", events::derive),
+    ("webhooks", webhooks::derive),
+    ("routes", routes::derive),
+    ("iptables", iptables::derive),
+    ("iptables_probes", iptables::probes),
+];
+
+/// Joins the pieces, in any order, into tables that do not depend on that order. Of the rows, those
+/// are kept that [`Context::wanted`] takes, and that of `mesh`.
 pub fn derive(pieces: Vec<Piece>, context: Context<'_>) -> Facts {
-    let sources = Sources::new(pieces, context);
-    let mut tables: BTreeMap<&'static str, Vec<Fact>> = BTreeMap::from([
-        ("mesh", mesh::derive(&sources)),
-        ("components", components::derive(&sources)),
-        ("versions", versions::derive(&sources)),
-        ("pods", pods::derive(&sources)),
-        ("containers", containers::derive(&sources)),
-        ("proxies", proxies::derive(&sources)),
-        ("workloads", workloads::derive(&sources)),
-        ("services", services::derive(&sources)),
-        ("nodes", cluster::nodes(&sources)),
-        ("namespaces", namespaces::derive(&sources)),
-        ("apiservices", cluster::apiservices(&sources)),
-        ("leases", cluster::leases(&sources)),
-        ("ledger", cluster::ledger(&sources)),
-        ("objects", cluster::objects(&sources)),
-        ("events", events::derive(&sources)),
-        ("webhooks", webhooks::derive(&sources)),
-        ("routes", routes::derive(&sources)),
-        ("iptables", iptables::derive(&sources)),
-        ("iptables_probes", iptables::probes(&sources)),
-    ]);
-    tables.extend(policy::derive(&sources));
-    tables.extend(metrics::derive(&sources));
-    tables.extend(certificates::derive(&sources));
-    services::add_clients(&mut tables);
+    let mut sources = Sources::new(pieces, context);
+    let mesh = mesh::derive(&sources);
+    if let Some(row) = mesh.first() {
+        sources.mesh.clone_from(&row.fields);
+    }
+    let sources = sources;
+    let alone = ALONE.par_iter().map(|(name, derive)| {
+        let mut rows = derive(&sources);
+        sources.retain(name, &mut rows);
+        (*name, rows)
+    });
+    let mut tables: BTreeMap<&'static str, Vec<Fact>> = alone.collect();
+    tables.insert("mesh", mesh);
+    let (metrics, clients) = metrics::derive(&sources);
+    let joined = policy::derive(&sources)
+        .into_iter()
+        .chain(metrics)
+        .chain(certificates::derive(&sources))
+        .chain([("services", services::derive(&sources, &clients))]);
+    for (name, mut rows) in joined {
+        sources.retain(name, &mut rows);
+        tables.insert(name, rows);
+    }
     Facts {
         tables,
+        places: Places::of(&sources),
         gaps: sources.gaps,
     }
 }

@@ -1,7 +1,6 @@
 //! The table `namespaces`: what a namespace asks of the injector and of admission.
 
-use serde_json::Value;
-
+use super::json::Json;
 use super::kube::{EXTENSION, annotation, config, is_meshed, label};
 use super::row::{Row, text, time};
 use super::{Fact, Object, Sources};
@@ -61,7 +60,7 @@ fn fact(sources: &Sources<'_>, namespace: &Object) -> Fact {
 }
 
 /// Why a namespace that is being deleted does not go away.
-fn deletion_message(value: &Value) -> &str {
+fn deletion_message(value: &Json) -> &str {
     let kinds = [
         "NamespaceDeletionDiscoveryFailure",
         "NamespaceDeletionContentFailure",

@@ -1,6 +1,6 @@
 //! One Kubernetes object, and where it stands in the bundle.
 
-use serde_json::Value;
+use super::json::Json;
 
 use crate::evidence::{Evidence, Subject};
 
@@ -16,7 +16,7 @@ pub struct Object {
     /// Its name.
     pub name: String,
     /// The object itself, without the parts that no fact reads.
-    pub value: Value,
+    pub value: Json,
     /// The entry that holds it.
     pub entry: String,
     /// The line of the entry where it starts.

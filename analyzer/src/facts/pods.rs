@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::inject;
 use super::injector::Injector;
+use super::json::{Json, NULL};
 use super::kube::{
     COMPONENT, EXTENSION, annotation, condition, conditions, config, is_meshed, is_native_sidecar,
     label, proxy_of, status_of, statuses, tag,
@@ -17,11 +18,8 @@ pub(super) use super::kube::PROXY;
 /// Derives the table.
 pub(super) fn derive(sources: &Sources<'_>) -> Vec<Fact> {
     let injector = Injector::of(sources);
-    sources
-        .kind("Pod")
-        .iter()
-        .map(|pod| fact(sources, pod, &injector))
-        .collect()
+    let pods = sources.kind("Pod");
+    sources.rows("pods", pods, |pod| [fact(sources, pod, &injector)])
 }
 
 fn fact(sources: &Sources<'_>, pod: &Object, injector: &Injector<'_>) -> Fact {
@@ -110,7 +108,10 @@ fn state(row: Row, sources: &Sources<'_>, pod: &Object) -> Row {
 fn injection(row: Row, sources: &Sources<'_>, pod: &Object) -> Row {
     let set = inject::setting(sources, pod);
     let config = config(&pod.value);
-    let ports = |name: &str| text(&config, &format!("/{name}")).to_owned();
+    let ports = |name: &str| {
+        let said = config.get(name).and_then(Value::as_str);
+        said.unwrap_or_default().to_owned()
+    };
     row.opt("injection_expected", set.is_expected)
         .text("inject_annotation", set.value)
         .text("inject_annotation_at", set.at)
@@ -122,7 +123,7 @@ fn injection(row: Row, sources: &Sources<'_>, pod: &Object) -> Row {
 
 /// What is told of the proxy of a meshed pod; the table `proxies` has more.
 fn proxy(row: Row, pod: &Object) -> Row {
-    let spec = proxy_of(&pod.value).unwrap_or(&Value::Null);
+    let spec = proxy_of(&pod.value).unwrap_or(&NULL);
     let image = text(spec, "/image");
     let ready = status_of(&pod.value, PROXY).is_some_and(|s| flag(s, "/ready"));
     row.text("proxy_image", image)
@@ -141,14 +142,14 @@ fn proxy(row: Row, pod: &Object) -> Row {
 }
 
 /// The version of a pod's proxy: the image's tag, or what the injector noted if it has none.
-pub(super) fn version<'a>(pod: &'a Value, image: &'a str) -> &'a str {
+pub(super) fn version<'a>(pod: &'a Json, image: &'a str) -> &'a str {
     match tag(image) {
         "" => annotation(pod, "linkerd.io/proxy-version"),
         tag => tag,
     }
 }
 
-fn readiness(value: &Value) -> String {
+fn readiness(value: &Json) -> String {
     match condition(value, "Ready") {
         Some(ready) if text(ready, "/status") != "True" => match text(ready, "/reason") {
             "" => ", not ready".to_owned(),
@@ -159,13 +160,13 @@ fn readiness(value: &Value) -> String {
 }
 
 /// Whether the pod's node is ready. `None` if the node is not in the bundle.
-fn node_ready(sources: &Sources<'_>, pod: &Value) -> Option<bool> {
+fn node_ready(sources: &Sources<'_>, pod: &Json) -> Option<bool> {
     let node = sources.object("Node", "", text(pod, "/spec/nodeName"))?;
     Some(super::kube::is_true(&node.value, "Ready"))
 }
 
 /// The text that `kubectl get pods` shows as a pod's status.
-pub(super) fn status(value: &Value) -> String {
+pub(super) fn status(value: &Json) -> String {
     let reason = text(value, "/status/reason");
     if value.pointer("/metadata/deletionTimestamp").is_some() {
         return if reason == "NodeLost" {
@@ -209,7 +210,7 @@ pub(super) fn status(value: &Value) -> String {
 }
 
 /// `Init:…` while init containers have not done their part.
-fn init_status(value: &Value) -> Option<String> {
+fn init_status(value: &Json) -> Option<String> {
     let specs = list(value, "/spec/initContainers");
     let statuses = list(value, "/status/initContainerStatuses");
     for (at, status) in statuses.iter().enumerate() {
@@ -241,9 +242,9 @@ fn init_status(value: &Value) -> Option<String> {
 
 /// The init container that keeps the others from starting: it fails, waits for something other
 /// than its turn, or is a sidecar that does not become ready.
-fn stuck_in(value: &Value) -> Option<&str> {
+fn stuck_in(value: &Json) -> Option<&str> {
     let specs = list(value, "/spec/initContainers");
-    let is_stuck = |status: &&Value| {
+    let is_stuck = |status: &&Json| {
         let name = text(status, "/name");
         let sidecar = specs
             .iter()
@@ -273,14 +274,14 @@ fn stuck_in(value: &Value) -> Option<&str> {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::{status, stuck_in};
+    use super::{Json, status, stuck_in};
     use crate::facts::testing::{facts, list, row};
 
-    fn of_state(init: &Value, regular: &Value) -> Value {
-        json!({
+    fn of_state(init: &Value, regular: &Value) -> Json {
+        Json::from(json!({
             "spec": {"initContainers": [{"name": "linkerd-init"}, {"name": "linkerd-proxy", "restartPolicy": "Always"}]},
             "status": {"phase": "Running", "initContainerStatuses": init, "containerStatuses": regular},
-        })
+        }))
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! The table `proxies`: every proxy's version, configuration and what its admin port told.
 
-use serde_json::Value;
-
+use super::json::{Json, NULL};
 use super::kube::{
     PROXY, annotation, config, is_control_plane, is_native_sidecar, proxy_of, registry, status_of,
 };
@@ -13,14 +12,13 @@ use crate::evidence::Evidence;
 
 /// Derives the table.
 pub(super) fn derive(sources: &Sources<'_>) -> Vec<Fact> {
-    let pods = sources.kind("Pod").iter();
-    pods.filter_map(|pod| Some(fact(sources, pod, proxy_of(&pod.value)?)))
-        .collect()
+    sources.rows("proxies", sources.kind("Pod"), |pod| {
+        proxy_of(&pod.value).map(|spec| fact(sources, pod, spec))
+    })
 }
 
-fn fact(sources: &Sources<'_>, pod: &Object, spec: &Value) -> Fact {
-    let none = Value::Null;
-    let status = status_of(&pod.value, PROXY).unwrap_or(&none);
+fn fact(sources: &Sources<'_>, pod: &Object, spec: &Json) -> Fact {
+    let status = status_of(&pod.value, PROXY).unwrap_or(&NULL);
     let image = text(spec, "/image");
     let version = pods::version(&pod.value, image);
     let row = Row::new()
@@ -57,7 +55,7 @@ fn fact(sources: &Sources<'_>, pod: &Object, spec: &Value) -> Fact {
 }
 
 /// The variables that decide how a proxy behaves.
-fn environment(row: Row, spec: &Value) -> Row {
+fn environment(row: Row, spec: &Json) -> Row {
     [
         ("log_level_configured", "LOG"),
         ("default_inbound_policy", "INBOUND_DEFAULT_POLICY"),
@@ -89,7 +87,7 @@ fn answers(
     row: Row,
     sources: &Sources<'_>,
     pod: &Object,
-    spec: &Value,
+    spec: &Json,
     evidence: &mut Vec<Evidence>,
 ) -> Row {
     let configured = is_verbose(env(spec, "LINKERD2_PROXY_LOG"));
@@ -124,12 +122,11 @@ fn answers(
         .opt("live_status", state.live_status)
 }
 
-/// The value of an environment variable in a container's spec: a map once it was trimmed, a list
-/// as Kubernetes has it.
-pub(super) fn env<'a>(spec: &'a Value, name: &str) -> &'a str {
-    if let Some(Value::Object(variables)) = spec.get("env") {
-        let value = variables.get(name).and_then(Value::as_str);
-        return value.unwrap_or_default();
+/// The value of an environment variable in a container's spec: a map where the unread ones were
+/// left out, a list as Kubernetes has it.
+pub(super) fn env<'a>(spec: &'a Json, name: &str) -> &'a str {
+    if let Some(value) = spec.get("env").and_then(|variables| variables.get(name)) {
+        return value.as_str().unwrap_or_default();
     }
     let mut variables = list(spec, "/env").iter();
     let found = variables.find(|v| text(v, "/name") == name);
@@ -137,7 +134,7 @@ pub(super) fn env<'a>(spec: &'a Value, name: &str) -> &'a str {
 }
 
 /// The identity that a proxy asks for, with the variables in its template filled in.
-pub(super) fn identity(pod: &Object, spec: &Value) -> String {
+pub(super) fn identity(pod: &Object, spec: &Json) -> String {
     let account = match text(&pod.value, "/spec/serviceAccountName") {
         "" => "default",
         account => account,

@@ -6,6 +6,8 @@ use bundle::EntryInfo;
 use bundle::layout::EntryKind;
 use serde_json::Value;
 
+use super::json::Json;
+
 use super::row::{int, text};
 use super::{Gap, Piece};
 
@@ -26,8 +28,8 @@ pub(super) fn parse(entry: &Arc<EntryInfo>, bytes: &[u8]) -> Vec<Piece> {
     let EntryKind::ProxyState { namespace, pod } = &entry.kind else {
         return Vec::new();
     };
-    let value: Value = match serde_json::from_slice(bytes) {
-        Ok(value) => value,
+    let value = match serde_json::from_slice::<Value>(bytes) {
+        Ok(value) => Json::from(value),
         Err(e) => {
             let detail = format!("is broken JSON: {e}");
             return vec![Piece::Gap(Gap {

@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use super::json::Json;
+
 /// Reads a quantity such as `250Mi`, `1.5`, `100m` or `1e3` as a number of its base unit.
 pub(super) fn parse(text: &str) -> Option<f64> {
     const SUFFIXES: [(&str, f64); 14] = [
@@ -30,17 +32,22 @@ pub(super) fn parse(text: &str) -> Option<f64> {
         .filter(|n| n.is_finite())
 }
 
-fn of(resources: &Value, side: &str, name: &str) -> Option<f64> {
+fn of(resources: &Json, side: &str, name: &str) -> Option<f64> {
     match resources.get(side)?.get(name)? {
-        Value::String(text) => parse(text),
-        Value::Number(number) => number.as_f64(),
+        Json::Text(text) => parse(text),
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a quantity that large is of no resource"
+        )]
+        Json::Int(number) => Some(*number as f64),
+        Json::Float(number) => Some(*number),
         _ => None,
     }
 }
 
 /// The field `resources` of a row: `cpu_request_m`, `cpu_limit_m`, `memory_request_bytes` and
 /// `memory_limit_bytes`, each if it is set.
-pub(super) fn resources(container: &Value) -> Value {
+pub(super) fn resources(container: &Json) -> Value {
     let mut out = serde_json::Map::new();
     let Some(resources) = container.get("resources") else {
         return json!({});
@@ -78,9 +85,9 @@ mod tests {
         let container =
             json!({"resources": {"limits": {"cpu": 1, "memory": "4Mi"}, "requests": {"cpu": []}}});
         assert_eq!(
-            resources(&container),
+            resources(&Json::from(container)),
             json!({"cpu_limit_m": 1000.0, "memory_limit_bytes": 4_194_304.0})
         );
-        assert_eq!(resources(&json!({"resources": 7})), json!({}));
+        assert_eq!(resources(&Json::from(json!({"resources": 7}))), json!({}));
     }
 }

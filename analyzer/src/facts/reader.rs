@@ -9,8 +9,9 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::json::{Json, Texts};
 use super::row::text;
-use super::trim::trim;
+use super::unread::Unread;
 use super::{Demand, Gap, Listed, Object, Piece, yaml};
 
 /// What a list says of all its items.
@@ -31,6 +32,7 @@ struct Reader<'a> {
     kind: String,
     group: String,
     demand: &'a Demand,
+    texts: Texts,
 }
 
 /// Whether the text of a foreign file looks like Kubernetes objects.
@@ -55,6 +57,7 @@ pub(super) fn parse(entry: &Arc<EntryInfo>, bytes: &[u8], demand: &Demand) -> Ve
         kind,
         group,
         demand,
+        texts: Texts::default(),
     };
     let mut pieces = if content.trim_start().starts_with(['{', '[']) {
         reader.json()
@@ -101,6 +104,16 @@ fn default_kind(entry: &EntryInfo) -> (String, String) {
     }
 }
 
+/// The kind that an item of a list says.
+fn kind_of(item: &RawValue) -> String {
+    #[derive(Deserialize)]
+    struct Head {
+        #[serde(default)]
+        kind: String,
+    }
+    serde_json::from_str(item.get()).map_or_else(|_| String::new(), |head: Head| head.kind)
+}
+
 fn group_of(api_version: &str) -> Option<&str> {
     api_version.split_once('/').map(|(group, _)| group)
 }
@@ -118,7 +131,7 @@ impl Reader<'_> {
         }
         match serde_json::from_str::<Value>(self.content) {
             Ok(value) if value.get("metadata").is_some() => {
-                vec![self.object(value, Some(1))]
+                vec![self.plain_object(value, Some(1))]
             }
             Ok(_) => Vec::new(),
             Err(e) => {
@@ -145,7 +158,7 @@ impl Reader<'_> {
         }
     }
 
-    fn raw_items(&self, items: &[&RawValue]) -> Vec<Piece> {
+    fn raw_items(&mut self, items: &[&RawValue]) -> Vec<Piece> {
         let mut line = 1;
         let mut seen = 0;
         let mut pieces = Vec::new();
@@ -159,7 +172,12 @@ impl Reader<'_> {
                 .unwrap_or_default();
             line += memchr::memchr_iter(b'\n', between).count() as u64;
             seen = offset;
-            match serde_json::from_str(item.get()) {
+            let unread = if self.kind.is_empty() {
+                self.unread(&kind_of(item))
+            } else {
+                self.unread("")
+            };
+            match self.texts.parse(item.get(), unread) {
                 Ok(value) => pieces.push(self.object(value, Some(line))),
                 Err(e) => pieces.push(gap(
                     self.entry,
@@ -170,8 +188,26 @@ impl Reader<'_> {
         pieces
     }
 
-    /// One object, without what no fact reads; a gap if it is none.
-    fn object(&self, mut value: Value, line: Option<u64>) -> Piece {
+    /// What is passed over in objects that say this of their kind.
+    fn unread(&self, kind: &str) -> Unread {
+        let kind = if kind.is_empty() { &self.kind } else { kind };
+        if self.demand.object_kinds.contains(kind) {
+            Unread::NOTHING
+        } else {
+            Unread::of_kind(kind)
+        }
+    }
+
+    /// One object that was parsed whole.
+    fn plain_object(&mut self, value: Value, line: Option<u64>) -> Piece {
+        let kind = value.get("kind").and_then(Value::as_str);
+        let unread = self.unread(kind.unwrap_or_default());
+        let value = self.texts.keep(value, unread);
+        self.object(value, line)
+    }
+
+    /// One object; a gap if it is none.
+    fn object(&self, value: Json, line: Option<u64>) -> Piece {
         let at = line.map(|l| format!(" at line {l}")).unwrap_or_default();
         let kind = match text(&value, "/kind") {
             "" => self.kind.clone(),
@@ -182,9 +218,6 @@ impl Reader<'_> {
             let what = if name.is_empty() { "name" } else { "kind" };
             let detail = format!("holds an item{at} without a {what}, which is left out");
             return gap(self.entry, &detail);
-        }
-        if !self.demand.object_kinds.contains(&kind) {
-            trim(&kind, &mut value);
         }
         let group = group_of(text(&value, "/apiVersion"))
             .unwrap_or(&self.group)
@@ -228,7 +261,7 @@ impl Reader<'_> {
             };
             let before = content.as_bytes().get(..at).unwrap_or_default();
             let line = memchr::memchr_iter(b'\n', before).count() as u64 + 1;
-            pieces.push(self.object(value, Some(line)));
+            pieces.push(self.plain_object(value, Some(line)));
             at += values.byte_offset();
         }
     }
@@ -257,15 +290,16 @@ impl Reader<'_> {
         let Some(items) = value.get_mut("items").and_then(Value::as_array_mut) else {
             let is_object = value.get("metadata").is_some();
             return is_object
-                .then(|| self.object(value, Some(line)))
+                .then(|| self.plain_object(value, Some(line)))
                 .into_iter()
                 .collect();
         };
         let items = std::mem::take(items);
-        self.learn(text(&value, "/kind"), text(&value, "/apiVersion"));
+        let said = |key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default();
+        self.learn(said("kind"), said("apiVersion"));
         items
             .into_iter()
-            .map(|item| self.object(item, None))
+            .map(|item| self.plain_object(item, None))
             .collect()
     }
 }

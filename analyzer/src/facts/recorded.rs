@@ -48,6 +48,7 @@ fn recording(name: &str) -> Facts {
         at: manifest.captured_at,
         manifest: Some(&manifest),
         demand: &demand,
+        wanted: &crate::facts::Everything,
     };
     derive(collect.0.into_inner().unwrap(), context)
 }

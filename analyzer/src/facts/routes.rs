@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
+use super::json::Json;
 use super::kube::annotation;
 use super::row::{Row, entries, int, list, text};
 use super::{Fact, Object, Sources};
@@ -84,7 +85,7 @@ fn fact(sources: &Sources<'_>, route: &Object) -> Fact {
     }
 }
 
-fn parent(route: &Object, parent: &Value) -> Value {
+fn parent(route: &Object, parent: &Json) -> Value {
     let kind = text(parent, "/kind");
     Row::new()
         .set("kind", if kind.is_empty() { "Gateway" } else { kind })
@@ -94,20 +95,20 @@ fn parent(route: &Object, parent: &Value) -> Value {
         .build()
 }
 
-fn own_or<'a>(reference: &'a Value, namespace: &'a str) -> &'a str {
+fn own_or<'a>(reference: &'a Json, namespace: &'a str) -> &'a str {
     match text(reference, "/namespace") {
         "" => namespace,
         own => own,
     }
 }
 
-fn backends(route: &Object) -> impl Iterator<Item = &Value> {
+fn backends(route: &Object) -> impl Iterator<Item = &Json> {
     list(&route.value, "/spec/rules")
         .iter()
         .flat_map(|r| list(r, "/backendRefs"))
 }
 
-fn reference(route: &Object, backend: &Value) -> String {
+fn reference(route: &Object, backend: &Json) -> String {
     let kind = text(backend, "/kind");
     let kind = if kind.is_empty() { "Service" } else { kind };
     format!(

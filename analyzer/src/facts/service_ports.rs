@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use super::json::Json;
 use super::kube::{PROXY, spec_containers};
 use super::row::{Row, int, list, text};
 use super::{Object, listen};
@@ -20,18 +21,16 @@ pub(super) struct Port {
 }
 
 impl Port {
-    pub(super) fn of(port: &Value, pods: &[&Object]) -> Self {
+    pub(super) fn of(port: &Json, pods: &[&Object]) -> Self {
         let number = int(port, "/port");
         let target = port
             .get("targetPort")
             .filter(|t| t.as_i64() != Some(0))
             .cloned();
-        let target = target
-            .or_else(|| number.map(Value::from))
-            .unwrap_or_default();
-        let has_target = |container: &Value| {
+        let target = target.or_else(|| number.map(Json::Int)).unwrap_or_default();
+        let has_target = |container: &Json| {
             list(container, "/ports").iter().any(|p| {
-                let field = if target.is_string() {
+                let field = if target.is_text() {
                     "name"
                 } else {
                     "containerPort"
@@ -57,10 +56,10 @@ impl Port {
             )
             .text("app_protocol", text(port, "/appProtocol"))
             .set("target_declared", declared);
-        let is_mismatch = target.is_string() && !declared && !pods.is_empty();
+        let is_mismatch = target.is_text() && !declared && !pods.is_empty();
         let told_otherwise =
             number_of(&target, pods).is_some_and(|number| is_told_otherwise(number, pods));
-        let is_suspect = (target.is_i64() && !declared && has_others) || told_otherwise;
+        let is_suspect = (target.as_i64().is_some() && !declared && has_others) || told_otherwise;
         Self {
             row: row.build(),
             is_mismatch,
@@ -72,7 +71,7 @@ impl Port {
 /// Whether the containers that declare a port, or all if none does, are told by their arguments
 /// to listen on others.
 fn is_told_otherwise(number: i64, pods: &[&Object]) -> bool {
-    let declares = |c: &&Value| {
+    let declares = |c: &&Json| {
         let mut ports = list(c, "/ports").iter();
         ports.any(|p| int(p, "/containerPort") == Some(number))
     };
@@ -87,7 +86,7 @@ fn is_told_otherwise(number: i64, pods: &[&Object]) -> bool {
 }
 
 /// The containers of some pods but for those of Linkerd.
-fn own<'a>(pods: &[&'a Object]) -> impl Iterator<Item = &'a Value> {
+fn own<'a>(pods: &[&'a Object]) -> impl Iterator<Item = &'a Json> {
     let containers = pods.iter().flat_map(|p| spec_containers(&p.value));
     containers.filter(|c| !text(c, "/name").starts_with("linkerd-"))
 }
@@ -98,7 +97,7 @@ pub(super) fn listen_hints(pods: &[&Object]) -> BTreeSet<i64> {
 }
 
 /// The number of a target port that may be given by name.
-fn number_of(target: &Value, pods: &[&Object]) -> Option<i64> {
+fn number_of(target: &Json, pods: &[&Object]) -> Option<i64> {
     let by_name = || {
         let name = target.as_str()?;
         let containers = pods.iter().flat_map(|p| spec_containers(&p.value));

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use super::endpoints::{Addresses, Endpoints};
+use super::json::Json;
 use super::kube::{annotation, config, is_meshed, label};
 use super::row::{Row, entries, list, text};
 use super::service_ports::{Port, listen_hints};
@@ -12,7 +13,7 @@ use super::workloads::Replicas;
 use super::{Fact, Object, Sources};
 
 /// Derives the table.
-pub(super) fn derive(sources: &Sources<'_>) -> Vec<Fact> {
+pub(super) fn derive(sources: &Sources<'_>, clients: &Clients) -> Vec<Fact> {
     let endpoints = Endpoints::of(sources);
     let mut facts = Vec::new();
     for services in sources
@@ -27,7 +28,12 @@ pub(super) fn derive(sources: &Sources<'_>) -> Vec<Fact> {
         for service in services {
             let selected = pods.selected(service);
             let addresses = endpoints.get(namespace, &service.name);
-            facts.push(fact(sources, service, &addresses, &selected));
+            let mut fact = fact(sources, service, &addresses, &selected);
+            let key = (service.namespace.clone(), service.name.clone());
+            if let (Some(found), Some(fields)) = (clients.get(&key), fact.fields.as_object_mut()) {
+                fields.insert("clients".to_owned(), json!(found));
+            }
+            facts.push(fact);
         }
     }
     facts
@@ -43,15 +49,12 @@ impl<'a> Labelled<'a> {
         let selectors = services
             .iter()
             .flat_map(|s| entries(&s.value, "/spec/selector"));
-        let wanted: BTreeSet<&str> = selectors.map(|(name, _)| name.as_str()).collect();
+        let wanted: BTreeSet<&str> = selectors.map(|(name, _)| name).collect();
         let mut by_label: BTreeMap<_, Vec<&Object>> = BTreeMap::new();
         for pod in pods {
             for (name, value) in entries(&pod.value, "/metadata/labels") {
-                if let Some(value) = value.as_str().filter(|_| wanted.contains(name.as_str())) {
-                    by_label
-                        .entry((name.as_str(), value))
-                        .or_default()
-                        .push(pod);
+                if let Some(value) = value.as_str().filter(|_| wanted.contains(name)) {
+                    by_label.entry((name, value)).or_default().push(pod);
                 }
             }
         }
@@ -61,10 +64,10 @@ impl<'a> Labelled<'a> {
     /// The pods that a Service selects; none if it has no selector.
     fn selected(&self, service: &Object) -> Vec<&'a Object> {
         let mut selector = entries(&service.value, "/spec/selector");
-        let Some((name, Value::String(value))) = selector.next() else {
+        let Some((name, Some(value))) = selector.next().map(|(n, v)| (n, v.as_str())) else {
             return Vec::new();
         };
-        let first = self.by_label.get(&(name.as_str(), value.as_str()));
+        let first = self.by_label.get(&(name, value));
         let found = first.into_iter().flatten().copied();
         found
             .filter(|pod| has_labels(pod.value.pointer("/metadata/labels"), service))
@@ -72,7 +75,7 @@ impl<'a> Labelled<'a> {
     }
 }
 
-fn has_labels(labels: Option<&Value>, service: &Object) -> bool {
+fn has_labels(labels: Option<&Json>, service: &Object) -> bool {
     let mut selector = entries(&service.value, "/spec/selector").peekable();
     selector.peek().is_some()
         && selector.all(|(name, value)| labels.and_then(|l| l.get(name)) == Some(value))
@@ -142,7 +145,7 @@ fn fact(
 fn kind(row: Row, service: &Object) -> Row {
     let value = &service.value;
     let selector: serde_json::Map<_, _> = entries(value, "/spec/selector")
-        .map(|(k, v)| (k.clone(), v.clone()))
+        .map(|(k, v)| (k.to_owned(), v.to_value()))
         .collect();
     let kind = text(value, "/spec/type");
     row.set("namespace", service.namespace.as_str())
@@ -254,38 +257,24 @@ fn is_all_scaled_to_zero(workloads: &[&Object], pods: &[&Object]) -> bool {
         && pods.iter().filter(is_running).count() == 0
 }
 
-/// Adds to each Service the workloads that metrics show as its clients.
-pub(super) fn add_clients(tables: &mut BTreeMap<&'static str, Vec<Fact>>) {
-    let mut clients: BTreeMap<(String, String), BTreeSet<String>> = BTreeMap::new();
-    for fact in tables.values().flatten() {
-        let (namespace, service) = (
-            text(&fact.fields, "/dst_namespace"),
-            text(&fact.fields, "/dst_service"),
-        );
-        let kind = text(&fact.fields, "/workload/kind");
-        if service.is_empty() || kind.is_empty() {
-            continue;
-        }
-        let client = format!(
-            "{} {}/{}",
-            kind,
-            text(&fact.fields, "/namespace"),
-            text(&fact.fields, "/workload/name")
-        );
-        clients
-            .entry((namespace.to_owned(), service.to_owned()))
-            .or_default()
-            .insert(client);
-    }
-    for fact in tables.get_mut("services").into_iter().flatten() {
-        let key = (
-            text(&fact.fields, "/namespace").to_owned(),
-            text(&fact.fields, "/name").to_owned(),
-        );
-        if let (Some(found), Some(fields)) = (clients.get(&key), fact.fields.as_object_mut()) {
-            fields.insert("clients".to_owned(), json!(found));
-        }
-    }
+/// Workloads by namespace and name of the Service that metrics show them to call, in words.
+pub(super) type Clients = BTreeMap<(String, String), BTreeSet<String>>;
+
+/// Notes whom a row of metrics shows to call a Service.
+pub(super) fn note_client(clients: &mut Clients, fact: &Fact) {
+    let text = |name: &str| {
+        let said = fact.fields.pointer(name).and_then(Value::as_str);
+        said.filter(|text| !text.is_empty())
+    };
+    let (Some(service), Some(kind)) = (text("/dst_service"), text("/workload/kind")) else {
+        return;
+    };
+    let or_none = |name: &str| text(name).unwrap_or_default().to_owned();
+    let (namespace, name) = (or_none("/namespace"), or_none("/workload/name"));
+    clients
+        .entry((or_none("/dst_namespace"), service.to_owned()))
+        .or_default()
+        .insert(format!("{kind} {namespace}/{name}"));
 }
 
 #[cfg(test)]

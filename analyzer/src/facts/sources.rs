@@ -4,15 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bundle::SourceKind;
 use jiff::Timestamp;
+use rayon::prelude::*;
 use serde_json::Value;
 
 use super::certificates::Presented;
 use super::iptables::InitLog;
+use super::json::Json;
 use super::kube::{COMPONENT, label};
 use super::metrics::Scrape;
 use super::proxy_state::ProxyState;
 use super::row::text;
-use super::{Context, Gap, Listed, LogEnd, Object, Piece, mesh, owner};
+use super::{Context, Fact, Gap, Listed, LogEnd, Object, Piece, mesh, owner};
 
 pub(crate) use super::owner::Owner;
 
@@ -34,7 +36,9 @@ pub(crate) struct Sources<'a> {
     owners: BTreeMap<Key, Owner>,
     pods_of: BTreeMap<Owner, Vec<usize>>,
     control_plane_namespace: String,
-    values: Value,
+    values: Json,
+    /// The row of the table `mesh`; null until it is derived.
+    pub(super) mesh: Value,
 }
 
 impl<'a> Sources<'a> {
@@ -53,7 +57,8 @@ impl<'a> Sources<'a> {
             owners: BTreeMap::new(),
             pods_of: BTreeMap::new(),
             control_plane_namespace: String::new(),
-            values: Value::Null,
+            values: Json::Null,
+            mesh: Value::Null,
         };
         for piece in pieces {
             sources.add(piece);
@@ -304,6 +309,30 @@ impl<'a> Sources<'a> {
         found.iter().filter_map(|at| pods.get(*at))
     }
 
+    /// Drops rows of a table that nobody asks for.
+    pub(super) fn retain(&self, table: &str, rows: &mut Vec<Fact>) {
+        let Context { wanted, at, .. } = self.context;
+        wanted.retain(table, rows, &self.mesh, at);
+    }
+
+    /// The rows of a table that are made from one object each, on all cores, without those that
+    /// nobody asks for: all of them would take more room than the objects.
+    pub(super) fn rows<F: IntoIterator<Item = Fact>>(
+        &self,
+        table: &str,
+        objects: &[Object],
+        of: impl Fn(&Object) -> F + Sync,
+    ) -> Vec<Fact> {
+        /// Objects whose rows are held at once by each thread.
+        const CHUNK: usize = 128;
+        let chunks = objects.par_chunks(CHUNK).map(|chunk| {
+            let mut rows: Vec<Fact> = chunk.iter().flat_map(&of).collect();
+            self.retain(table, &mut rows);
+            rows
+        });
+        chunks.collect::<Vec<_>>().into_iter().flatten().collect()
+    }
+
     /// "Now".
     pub(super) fn at(&self) -> Timestamp {
         self.context.at
@@ -315,7 +344,7 @@ impl<'a> Sources<'a> {
     }
 
     /// The chart values in `linkerd-config`; null if there are none.
-    pub(super) fn values(&self) -> &Value {
+    pub(super) fn values(&self) -> &Json {
         &self.values
     }
 }

@@ -38,6 +38,7 @@ pub(crate) fn facts(files: &[(&str, Value)], manifest: Option<&Manifest>) -> Fac
             at,
             manifest,
             demand: &demand,
+            wanted: &crate::facts::Everything,
         },
     )
 }

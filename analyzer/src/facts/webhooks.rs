@@ -1,9 +1,9 @@
 //! The table `webhooks`: admission webhooks and whether anybody answers them.
 
 use base64::Engine as _;
-use serde_json::Value;
 
 use super::endpoints::Endpoints;
+use super::json::Json;
 use super::kube::is_control_plane;
 use super::row::{Row, int, list, text};
 use super::{Fact, Object, Sources};
@@ -25,7 +25,7 @@ pub(super) fn derive(sources: &Sources<'_>) -> Vec<Fact> {
     facts
 }
 
-fn fact(sources: &Sources<'_>, endpoints: &Endpoints<'_>, object: &Object, hook: &Value) -> Fact {
+fn fact(sources: &Sources<'_>, endpoints: &Endpoints<'_>, object: &Object, hook: &Json) -> Fact {
     let namespace = text(hook, "/clientConfig/service/namespace");
     let service = text(hook, "/clientConfig/service/name");
     let addresses = endpoints.get(namespace, service);
@@ -77,7 +77,7 @@ fn fact(sources: &Sources<'_>, endpoints: &Endpoints<'_>, object: &Object, hook:
 }
 
 /// The PEM text of a webhook's or `APIService`'s CA bundle.
-pub(super) fn ca_bundle(hook: &Value) -> Option<Vec<u8>> {
+pub(super) fn ca_bundle(hook: &Json) -> Option<Vec<u8>> {
     let encoded = match text(hook, "/clientConfig/caBundle") {
         "" => text(hook, "/spec/caBundle"),
         bundle => bundle,

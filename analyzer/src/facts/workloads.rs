@@ -3,8 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
-
+use super::json::{Json, NULL};
 use super::kube::{
     COMPONENT, EXTENSION, annotation, condition, conditions, config, is_meshed, label,
 };
@@ -41,7 +40,7 @@ fn create_failures<'a>(sources: &'a Sources<'_>) -> BTreeMap<Owner, &'a Object> 
         .collect();
     failed.sort_by_key(|e| time(&e.value, "/lastTimestamp"));
     for event in failed {
-        let object = event.value.get("involvedObject").unwrap_or(&Value::Null);
+        let object = event.value.get("involvedObject").unwrap_or(&NULL);
         let (kind, name) = (text(object, "/kind"), text(object, "/name"));
         failures.insert(sources.owner_of(kind, &event.namespace, name), event);
     }
@@ -124,19 +123,19 @@ fn common(sources: &Sources<'_>, object: &Object, pods: &[&Object]) -> Row {
         .set("conditions", conditions(value))
 }
 
-fn said<'a>(value: &'a Value, kind: &str, pointer: &str) -> &'a str {
+fn said<'a>(value: &'a Json, kind: &str, pointer: &str) -> &'a str {
     condition(value, kind)
         .map(|c| text(c, pointer))
         .unwrap_or_default()
 }
 
-fn template(object: &Object) -> &Value {
+fn template(object: &Object) -> &Json {
     let pointer = if object.kind == "CronJob" {
         "/spec/jobTemplate/spec/template"
     } else {
         "/spec/template"
     };
-    object.value.pointer(pointer).unwrap_or(&Value::Null)
+    object.value.pointer(pointer).unwrap_or(&NULL)
 }
 
 /// How many pods there should be and how many there are.
@@ -180,7 +179,7 @@ impl Replicas {
 
     fn fields(self, row: Row, object: &Object) -> Row {
         let value = &object.value;
-        let suspended = value.pointer("/spec/suspend").and_then(Value::as_bool);
+        let suspended = value.pointer("/spec/suspend").and_then(Json::as_bool);
         if object.kind == "CronJob" {
             let active = list(value, "/status/active").len();
             return row

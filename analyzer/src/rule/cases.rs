@@ -246,6 +246,8 @@ fn conclusions(
             at,
             manifest,
             demand: &rules.demand,
+            // The rows that the case gives may change which others are asked for.
+            wanted: &facts::Everything,
         },
     );
     add_rows(&mut facts, &case.facts);
@@ -281,6 +283,10 @@ fn add_rows(facts: &mut Facts, tables: &BTreeMap<String, Vec<Value>>) {
             evidence: vec![Evidence::of_entry("case", fields.to_string())],
             fields: fields.clone(),
         });
+        let made: Vec<Fact> = made.collect();
+        for fact in &made {
+            facts.places.learn(table, fact);
+        }
         facts.tables.entry(table).or_default().extend(made);
     }
 }

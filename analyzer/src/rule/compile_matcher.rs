@@ -25,6 +25,7 @@ pub(crate) static TABLES: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
         at: Timestamp::UNIX_EPOCH,
         manifest: None,
         demand: &Demand::default(),
+        wanted: &facts::Everything,
     };
     facts::derive(Vec::new(), context)
         .tables

@@ -13,6 +13,7 @@ pub(crate) mod file;
 pub(crate) mod lint;
 pub(crate) mod pack;
 pub(crate) mod predicate;
+pub(crate) mod select;
 pub(crate) mod set;
 pub(crate) mod show;
 mod spanned;

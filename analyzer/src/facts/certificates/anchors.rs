@@ -2,9 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
-
 use super::parse::{Certificate, certificates};
+use crate::facts::json::Json;
 use crate::facts::kube::{is_control_plane, is_meshed, proxy_of};
 use crate::facts::proxies::env;
 use crate::facts::row::text;
@@ -74,10 +73,10 @@ impl<'a> Anchors<'a> {
 }
 
 /// The bundle in a `ConfigMap` of trust roots.
-pub(super) fn bundle_text(config: &Value) -> &str {
+pub(super) fn bundle_text(config: &Json) -> &str {
     // The key has a dot, which a JSON pointer takes as it is.
     let pem = config.pointer("/data").and_then(|d| d.get(KEY));
-    pem.and_then(Value::as_str).unwrap_or_default()
+    pem.and_then(Json::as_str).unwrap_or_default()
 }
 
 /// The PEM text in a pod's environment; empty if there is none.

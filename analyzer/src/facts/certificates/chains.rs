@@ -7,6 +7,7 @@ use super::places::Place;
 use super::rows::fields;
 use super::verify::{Outcome, Rules, Verdict, verify};
 use crate::evidence::{Evidence, Subject};
+use crate::facts::json::Json;
 use crate::facts::kube::proxy_of;
 use crate::facts::proxies;
 use crate::facts::row::{Row, list, seconds_between, text};
@@ -172,7 +173,7 @@ fn fact(chain: &Presented, leaf: &Certificate, judged: &Judged<'_>, row: Row) ->
 
 /// The CA bundles with which the API server verifies a Service.
 fn bundles(sources: &Sources<'_>, places: &[Place], service: &Subject) -> Vec<Certificate> {
-    let is_it = |client: &serde_json::Value, path: &str| {
+    let is_it = |client: &Json, path: &str| {
         text(client, &format!("{path}/name")) == service.name
             && Some(text(client, &format!("{path}/namespace"))) == service.namespace.as_deref()
     };

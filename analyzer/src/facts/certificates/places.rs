@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::Value;
 
 use super::anchors::{Anchors, ROOTS, bundle_text, env_pem, ids};
 use super::parse::{Certificate, certificates};
 use crate::evidence::{Evidence, Subject};
+use crate::facts::json::Json;
 use crate::facts::kube::is_control_plane;
 use crate::facts::row::{list, text};
 use crate::facts::webhooks::ca_bundle;
@@ -181,7 +181,7 @@ fn secrets(sources: &Sources<'_>, places: &mut Vec<Place>) {
         };
         for key in ["crt.pem", "tls.crt"] {
             let data = secret.value.get("data").and_then(|d| d.get(key));
-            let encoded = data.and_then(Value::as_str).unwrap_or_default();
+            let encoded = data.and_then(Json::as_str).unwrap_or_default();
             let pem = STANDARD.decode(encoded).unwrap_or_default();
             places.extend(place(role, secret, key, &pem));
         }

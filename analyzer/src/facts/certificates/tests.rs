@@ -148,6 +148,7 @@ fn mesh(roots: &str) -> Facts {
         at: at(),
         manifest: None,
         demand: &demand,
+        wanted: &crate::facts::Everything,
     };
     derive(all, context)
 }

@@ -1,9 +1,8 @@
 //! What a pod's spec says about the redirection that its linkerd-init should set up.
 
-use serde_json::Value;
-
 use super::log::InitLog;
 use super::probes::Subject;
+use crate::facts::json::Json;
 use crate::facts::kube::{proxy_of, spec_containers};
 use crate::facts::row::{int, list, text};
 use crate::facts::{Object, Sources};
@@ -58,8 +57,8 @@ pub(super) fn subject(pod: Option<&Object>, log: &InitLog) -> Subject {
 }
 
 /// The value of a flag in a container's arguments: `--flag value` or `--flag=value`.
-fn argument<'a>(container: &'a Value, flag: &str) -> Option<&'a str> {
-    let all = list(container, "/args").iter().filter_map(Value::as_str);
+fn argument<'a>(container: &'a Json, flag: &str) -> Option<&'a str> {
+    let all = list(container, "/args").iter().filter_map(Json::as_str);
     let mut words = all.clone();
     if words.any(|w| w == flag) {
         return words.next();
@@ -69,7 +68,7 @@ fn argument<'a>(container: &'a Value, flag: &str) -> Option<&'a str> {
 }
 
 /// The TCP ports that the pod's containers declare.
-fn ports(pod: &Value) -> Vec<u16> {
+fn ports(pod: &Json) -> Vec<u16> {
     let containers = spec_containers(pod).filter(|c| !text(c, "/name").starts_with("linkerd-"));
     let declared = containers.flat_map(|c| list(c, "/ports"));
     let tcp = declared.filter(|p| matches!(text(p, "/protocol"), "" | "TCP"));
@@ -97,6 +96,6 @@ pub(super) fn has_ipv6(pod: Option<&Object>) -> bool {
 /// Whether the spec keeps linkerd-init from setting up IPv6.
 pub(super) fn is_ipv4_only(pod: Option<&Object>) -> Option<bool> {
     let init = spec_containers(&pod?.value).find(|c| text(c, "/name") == "linkerd-init")?;
-    let mut words = list(init, "/args").iter().filter_map(Value::as_str);
+    let mut words = list(init, "/args").iter().filter_map(Json::as_str);
     Some(words.any(|w| w == "--ipv6=false"))
 }

@@ -52,6 +52,7 @@ fn facts(logs: &[(&str, &str)]) -> Facts {
         at: "2026-11-23T12:00:00Z".parse().unwrap(),
         manifest: None,
         demand: &demand,
+        wanted: &crate::facts::Everything,
     };
     derive(all, context)
 }

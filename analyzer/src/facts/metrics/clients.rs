@@ -141,13 +141,13 @@ fn is_reachable(component: &str, balancer: Option<&Balancer>, all: Tally, failed
     balancer.ready > 0.0 && !balancer.is_shut
 }
 
+/// The table's name.
+pub(super) const TABLE: &str = "control_clients";
+
 /// Adds to each row how many proxies have such a client and how many of them do not reach the
 /// component, so that rules can tell one sick proxy from a component that is down.
 pub(super) fn add_totals(tables: &mut [Table]) {
-    let Some((_, facts)) = tables
-        .iter_mut()
-        .find(|(name, _)| *name == "control_clients")
-    else {
+    let Some((_, facts)) = tables.iter_mut().find(|(name, _)| *name == TABLE) else {
         return;
     };
     let text = |fact: &Fact| {

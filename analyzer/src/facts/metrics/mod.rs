@@ -36,6 +36,7 @@ use bundle::layout::EntryKind;
 use rayon::prelude::*;
 
 use super::kube::PROXY;
+use super::services::{Clients, note_client};
 use super::{Demand, Fact, Gap, Piece, Sources, Table};
 use crate::evidence::{Evidence, Subject};
 use common::Scope;
@@ -225,25 +226,59 @@ const TABLES: [&str; 13] = [
     "controller",
 ];
 
-/// Derives all tables from all scrapes, container by container on all cores.
-pub(super) fn derive(sources: &Sources<'_>) -> Vec<Table> {
+/// Derives all tables from all scrapes, container by container on all cores, and whom they show
+/// to call which Service.
+pub(super) fn derive(sources: &Sources<'_>) -> (Vec<Table>, Clients) {
     let index = Index::new(sources);
     let groups: Vec<&[Scrape]> = sources.scrapes.chunk_by(Scrape::is_of_same).collect();
-    let of_groups: Vec<[Vec<Fact>; TABLES.len()]> = groups
-        .par_iter()
-        .filter_map(|scrapes| {
-            let set = SeriesSet::of(&index, scrapes)?;
-            Some(rows(&Scope::new(sources, &index, &set)))
-        })
-        .collect();
+    let parts = groups.par_chunks(CHUNK).map(|groups| {
+        let mut part = Part::default();
+        for scrapes in groups {
+            if let Some(set) = SeriesSet::of(&index, scrapes) {
+                part.add(rows(&Scope::new(sources, &index, &set)));
+            }
+        }
+        for (name, rows) in TABLES.iter().zip(&mut part.rows) {
+            // Its rows are counted together first.
+            if *name != clients::TABLE {
+                sources.retain(name, rows);
+            }
+        }
+        part
+    });
     let mut tables: Vec<Table> = TABLES.iter().map(|name| (*name, Vec::new())).collect();
-    for group in of_groups {
-        for ((_, all), rows) in tables.iter_mut().zip(group) {
+    let mut clients = Clients::new();
+    for part in parts.collect::<Vec<_>>() {
+        for ((_, all), rows) in tables.iter_mut().zip(part.rows) {
             all.extend(rows);
+        }
+        for (service, found) in part.clients {
+            clients.entry(service).or_default().extend(found);
         }
     }
     clients::add_totals(&mut tables);
-    tables
+    (tables, clients)
+}
+
+/// Containers whose rows are held at once by each thread.
+const CHUNK: usize = 16;
+
+/// What some containers give.
+#[derive(Default)]
+struct Part {
+    rows: [Vec<Fact>; TABLES.len()],
+    clients: Clients,
+}
+
+impl Part {
+    fn add(&mut self, rows: [Vec<Fact>; TABLES.len()]) {
+        for (all, rows) in self.rows.iter_mut().zip(rows) {
+            for fact in &rows {
+                note_client(&mut self.clients, fact);
+            }
+            all.extend(rows);
+        }
+    }
 }
 
 /// The rows of one container, table by table.

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::clients::{Clients, own_or};
 use super::servers::Server;
 use super::{GROUP, Policies};
+use crate::facts::json::NULL;
 use crate::facts::kube::selects;
 use crate::facts::row::{Row, list, text};
 use crate::facts::{Fact, Object, Sources};
@@ -78,10 +79,7 @@ pub(super) fn all<'a>(sources: &'a Sources<'_>, servers: &[Server<'a>]) -> Vec<A
 }
 
 fn target_of_policy(sources: &Sources<'_>, object: &Object) -> (Target, Option<String>) {
-    let reference = object
-        .value
-        .pointer("/spec/targetRef")
-        .unwrap_or(&Value::Null);
+    let reference = object.value.pointer("/spec/targetRef").unwrap_or(&NULL);
     let (kind, name) = (text(reference, "/kind"), text(reference, "/name"));
     let namespace = own_or(reference, &object.namespace);
     match kind {

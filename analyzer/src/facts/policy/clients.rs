@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
+use crate::facts::json::{Json, NULL};
 use crate::facts::row::{flag, list, text};
 use crate::facts::{Object, Sources};
 
@@ -66,13 +67,13 @@ impl Clients {
     /// Reads the `client` of a `ServerAuthorization`.
     pub(super) fn of_server_authorization(sources: &Sources<'_>, object: &Object) -> Self {
         let mut clients = Self::default();
-        let client = object.value.pointer("/spec/client").unwrap_or(&Value::Null);
+        let client = object.value.pointer("/spec/client").unwrap_or(&NULL);
         clients.add_networks(list(client, "/networks"));
         if flag(client, "/unauthenticated") {
             return clients;
         }
         clients.needs_identity = true;
-        let Some(mesh) = client.get("meshTLS").filter(|m| m.is_object()) else {
+        let Some(mesh) = client.get("meshTLS").filter(|m| m.is_map()) else {
             clients
                 .invalid
                 .push("`client` names neither `unauthenticated` nor `meshTLS`".to_owned());
@@ -114,7 +115,7 @@ impl Clients {
         clients
     }
 
-    fn add_reference(&mut self, sources: &Sources<'_>, object: &Object, reference: &Value) {
+    fn add_reference(&mut self, sources: &Sources<'_>, object: &Object, reference: &Json) {
         let (kind, name) = (text(reference, "/kind"), text(reference, "/name"));
         if kind == "ServiceAccount" {
             self.needs_identity = true;
@@ -134,24 +135,19 @@ impl Clients {
             self.add_networks(list(&found.value, "/spec/networks"));
         } else {
             self.needs_identity = true;
-            self.add_identities(found.value.get("spec").unwrap_or(&Value::Null));
+            self.add_identities(found.value.get("spec").unwrap_or(&NULL));
             for reference in list(&found.value, "/spec/identityRefs") {
                 self.add_identity_reference(sources, &found.namespace, reference);
             }
         }
     }
 
-    fn add_identities(&mut self, spec: &Value) {
-        let named = list(spec, "/identities").iter().filter_map(Value::as_str);
+    fn add_identities(&mut self, spec: &Json) {
+        let named = list(spec, "/identities").iter().filter_map(Json::as_str);
         self.identities.extend(named.map(str::to_owned));
     }
 
-    fn add_identity_reference(
-        &mut self,
-        sources: &Sources<'_>,
-        namespace: &str,
-        reference: &Value,
-    ) {
+    fn add_identity_reference(&mut self, sources: &Sources<'_>, namespace: &str, reference: &Json) {
         if text(reference, "/kind") == "Namespace" {
             let name = text(reference, "/name");
             if sources.is_complete("Namespace", "")
@@ -166,7 +162,7 @@ impl Clients {
         }
     }
 
-    fn add_account(&mut self, sources: &Sources<'_>, namespace: &str, reference: &Value) {
+    fn add_account(&mut self, sources: &Sources<'_>, namespace: &str, reference: &Json) {
         let namespace = own_or(reference, namespace);
         let name = text(reference, "/name");
         if sources.is_complete("ServiceAccount", namespace)
@@ -179,12 +175,12 @@ impl Clients {
         self.identities.insert(identity(sources, name, namespace));
     }
 
-    fn add_networks(&mut self, networks: &[Value]) {
+    fn add_networks(&mut self, networks: &[Json]) {
         for network in networks {
             let cidr = network.as_str().unwrap_or_else(|| text(network, "/cidr"));
             let except: Vec<&str> = list(network, "/except")
                 .iter()
-                .filter_map(Value::as_str)
+                .filter_map(Json::as_str)
                 .collect();
             let without = if except.is_empty() {
                 String::new()
@@ -199,7 +195,7 @@ impl Clients {
 }
 
 /// The namespace that a reference names, or the one that it stands in.
-pub(super) fn own_or<'a>(reference: &'a Value, namespace: &'a str) -> &'a str {
+pub(super) fn own_or<'a>(reference: &'a Json, namespace: &'a str) -> &'a str {
     match text(reference, "/namespace") {
         "" => namespace,
         own => own,

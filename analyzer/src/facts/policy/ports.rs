@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::Policies;
 use super::servers::Server;
+use crate::facts::json::NULL;
 use crate::facts::kube::{PROXY, annotation, proxy_of, spec_containers};
 use crate::facts::proxies::env;
 use crate::facts::row::{Row, int, list, text};
@@ -82,7 +83,7 @@ pub(super) fn default_policy<'a>(
     sources: &'a Sources<'_>,
     pod: &'a Object,
 ) -> (&'a str, &'static str) {
-    let spec = proxy_of(&pod.value).unwrap_or(&Value::Null);
+    let spec = proxy_of(&pod.value).unwrap_or(&NULL);
     let places = [
         (
             annotation(&pod.value, "config.linkerd.io/default-inbound-policy"),
@@ -238,7 +239,7 @@ impl Workload<'_> {
         if let Some(server) = server.filter(|s| s.protocol != "unknown") {
             return server.protocol == "opaque";
         }
-        let spec = proxy_of(&self.pod.value).unwrap_or(&Value::Null);
+        let spec = proxy_of(&self.pod.value).unwrap_or(&NULL);
         let annotated = annotation(&self.pod.value, "config.linkerd.io/opaque-ports");
         let ports = env(
             spec,

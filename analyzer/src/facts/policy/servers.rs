@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::Policies;
+use crate::facts::json::{Json, NULL};
 use crate::facts::kube::{PROXY, selects, spec_containers};
 use crate::facts::row::{Row, int, list, text};
 use crate::facts::sources::Owner;
@@ -59,7 +60,7 @@ fn resolve<'a>(sources: &'a Sources<'_>, object: &'a Object) -> Server<'a> {
             .collect(),
         None => Vec::new(),
     };
-    let port = value.pointer("/spec/port").unwrap_or(&Value::Null);
+    let port = value.pointer("/spec/port").unwrap_or(&NULL);
     let or = |said: &'a str, default| if said.is_empty() { default } else { said };
     Server {
         object,
@@ -76,7 +77,7 @@ fn resolve<'a>(sources: &'a Sources<'_>, object: &'a Object) -> Server<'a> {
 }
 
 /// The numbers of a port given by number or by name, in one pod.
-fn numbers(pod: &Object, port: &Value) -> Vec<i64> {
+fn numbers(pod: &Object, port: &Json) -> Vec<i64> {
     if let Some(number) = port.as_i64() {
         return vec![number];
     }
@@ -126,7 +127,7 @@ fn fact(policies: &Policies<'_>, server: &Server<'_>) -> Fact {
     let excerpt = format!(
         "Server {}: port {}, {} pods, accessPolicy {}, {} authorizations",
         object.place(),
-        object.value.pointer("/spec/port").unwrap_or(&Value::Null),
+        object.value.pointer("/spec/port").unwrap_or(&NULL),
         server.pods.len(),
         server.access_policy,
         names.len(),

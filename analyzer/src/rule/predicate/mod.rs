@@ -2,6 +2,7 @@
 
 mod functions;
 mod json;
+mod sieve;
 
 use std::sync::{Arc, LazyLock};
 
@@ -10,6 +11,8 @@ use cel::common::types::CelBool;
 use cel::{Context, Env, ExecutionError, IdedExpr, Program, Value};
 use jiff::Timestamp;
 use serde_json::Value as Json;
+
+use sieve::Sieve;
 
 /// Bytes of one expression.
 const MAX_BYTES: usize = 4096;
@@ -25,6 +28,7 @@ static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()));
 pub(crate) struct Predicate {
     source: String,
     expression: IdedExpr,
+    sieve: Sieve,
 }
 
 /// What an expression says of a row.
@@ -65,6 +69,7 @@ impl Predicate {
         }
         Ok(Self {
             source: source.to_owned(),
+            sieve: Sieve::of(&expression),
             expression,
         })
     }
@@ -72,6 +77,11 @@ impl Predicate {
     /// The expression as it was written.
     pub(crate) fn source(&self) -> &str {
         &self.source
+    }
+
+    /// Whether it is plain that it does not hold for a row, without evaluating it.
+    pub(crate) fn refuses(&self, row: &Json) -> bool {
+        self.sieve.refuses(row)
     }
 
     /// Whether it holds. A field that is not there makes a comparison not hold.
@@ -248,6 +258,61 @@ mod tests {
             "row.other == null && row.ports.filter(p, p > 100).size() == 1",
         ] {
             assert_eq!(holds(source, &row), Ok(true), "{source}");
+        }
+    }
+
+    #[test]
+    fn what_is_plainly_refused_does_not_hold() {
+        let values = [
+            json!(null),
+            json!(true),
+            json!(false),
+            json!("x"),
+            json!("y"),
+            json!(3),
+            json!(3.5),
+            json!({"b": "x"}),
+        ];
+        let sources = [
+            "row.a",
+            "!row.a",
+            "has(row.a)",
+            "has(row.a.b) && row.a.b == 'x'",
+            "row.a == 'x'",
+            "'x' == row.a || row.a == 'y'",
+            "row.a != 'x'",
+            "row.a > 3",
+            "3.5 <= row.a",
+            "!(row.a > 3)",
+            "row.a == 'x' && row.b > 3",
+            "row.a == 3 || row.a",
+            "row.a == true",
+            "row.a < 10 && (row.a >= 3 || row.b)",
+        ];
+        for source in sources {
+            let predicate = Predicate::new(source, &["row"]).unwrap();
+            for a in &values {
+                for row in [
+                    json!({"a": a}),
+                    json!({"a": a, "b": true}),
+                    json!({"a": a, "b": 4}),
+                    json!({}),
+                ] {
+                    let held = holds(source, &row);
+                    if predicate.refuses(&row) {
+                        assert_eq!(held, Ok(false), "{source} on {row}");
+                    }
+                }
+            }
+        }
+        // It is of use.
+        for source in ["row.a == 'x' && row.b > row.c", "!row.a", "has(row.b.c)"] {
+            assert!(
+                Predicate::new(source, &["row"])
+                    .unwrap()
+                    .refuses(&json!({"a": true})),
+                "{source}"
+            );
         }
     }
 

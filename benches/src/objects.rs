@@ -183,7 +183,7 @@ impl<'a> Names<'a> {
     fn of(template: &'a Template, namespace: &'a str, number: usize) -> Self {
         let workload = format!("{}-{:05}", template.workload, number / REPLICAS);
         Self {
-            pod: format!("{workload}-7cc5f8978b-{number:05x}"),
+            pod: format!("{workload}-7cc5f8978b-{}", suffix(number)),
             node: format!("node-{:04}", number / PODS_PER_NODE),
             ip: format!(
                 "10.{}.{}.{}",
@@ -204,7 +204,8 @@ impl<'a> Names<'a> {
             pod,
             ..
         } = self.template;
-        text.replace(pod.as_str(), &self.pod)
+        // The pod's name holds its workload's, which must not be replaced in it.
+        text.replace(pod.as_str(), "\u{1}")
             .replace(
                 &format!("\"{workload}\""),
                 &format!("\"{}\"", self.workload),
@@ -219,6 +220,7 @@ impl<'a> Names<'a> {
                 "\"podIP\":\"",
                 &format!("\"podIP\":\"{}\",\"wasIP\":\"", self.ip),
             )
+            .replace('\u{1}', &self.pod)
     }
 
     fn event(&self, template: &str, number: usize) -> Result<String> {
@@ -232,4 +234,15 @@ impl<'a> Names<'a> {
         event.insert("involvedObject".to_owned(), object);
         Ok(Value::Object(event).to_string())
     }
+}
+
+/// Five letters of those that Kubernetes makes suffixes of, another for every number.
+fn suffix(number: usize) -> String {
+    const LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
+    let digits = (0..5).scan(number, |rest, _| {
+        let letter = LETTERS.get(*rest % LETTERS.len()).copied();
+        *rest /= LETTERS.len();
+        letter.map(char::from)
+    });
+    digits.collect()
 }

@@ -20,7 +20,7 @@ const WORKLOADS: [&str; 7] = [
 ];
 
 /// Looks up what pods belong to.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(crate) struct Keys<'a> {
     places: &'a Places,
 }

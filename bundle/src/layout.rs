@@ -90,6 +90,13 @@ pub enum EntryKind {
         /// Name of the pod.
         pod: String,
     },
+    /// From when to when a proxy's log level was raised for the capture, and what it was before.
+    LogLevel {
+        /// Namespace of the pod.
+        namespace: String,
+        /// Name of the pod.
+        pod: String,
+    },
     /// Names, types and key names of Secrets.
     SecretNames {
         /// The namespace.
@@ -173,6 +180,9 @@ impl EntryKind {
             Self::ProxyState { namespace, pod } => {
                 format!("linkerd/proxy-state/{namespace}/{pod}.json")
             }
+            Self::LogLevel { namespace, pod } => {
+                format!("linkerd/log-level/{namespace}/{pod}.json")
+            }
             Self::SecretNames { namespace } => format!("linkerd/secrets/{namespace}.json"),
             Self::Other => return None,
         };
@@ -202,7 +212,7 @@ impl EntryKind {
             Self::ControllerMetrics { .. } => SourceKind::ControllerMetrics,
             Self::ProxyIdentity { .. } => SourceKind::ProxyIdentity,
             Self::ServerTls { .. } => SourceKind::ServerTls,
-            Self::ProxyState { .. } => SourceKind::ProxyState,
+            Self::ProxyState { .. } | Self::LogLevel { .. } => SourceKind::ProxyState,
             Self::SecretNames { .. } => SourceKind::SecretNames,
             Self::Other => return None,
         })
@@ -293,6 +303,10 @@ fn linkerd(parts: &[&str]) -> Option<EntryKind> {
             namespace: own(namespace),
             pod: stem(file, ".json")?,
         },
+        ["log-level", namespace, file] => EntryKind::LogLevel {
+            namespace: own(namespace),
+            pod: stem(file, ".json")?,
+        },
         ["secrets", file] => EntryKind::SecretNames {
             namespace: stem(file, ".json")?,
         },
@@ -337,6 +351,7 @@ mod tests {
             "linkerd/identity/shop/cart-5f6b.pem",
             "linkerd/tls/linkerd/linkerd-sp-validator.pem",
             "linkerd/proxy-state/shop/cart-5f6b.json",
+            "linkerd/log-level/shop/cart-5f6b.json",
             "linkerd/secrets/linkerd.json",
         ] {
             let path = EntryPath::parse(text).unwrap();

@@ -9,13 +9,16 @@
 //! - [`cluster`]: the client, which knows requests, streams and ports but no source;
 //! - [`sources`]: one file for each kind of thing captured;
 //! - [`queue`]: in which order and how many at once; [`nodes`]: whom not to ask again;
+//!   [`follow`]: streams that stay open beside it;
 //! - [`redact`]: takes secrets out before bytes reach a disk;
 //! - [`spool`] and [`sink`]: from a redacted stream to an entry and its row in the ledger;
+//! - [`workflow`]: what is done before and after a capture: log levels, waiting for a sign;
 //! - [`run`]: one run, wave by wave; [`pack`]: a bundle of files gathered by hand.
 
 pub mod args;
 pub mod cluster;
 pub mod exit;
+pub mod follow;
 pub mod journal;
 pub mod mesh;
 pub mod nodes;
@@ -30,6 +33,7 @@ pub mod sink;
 pub mod sources;
 pub mod spool;
 pub mod stop;
+pub mod workflow;
 
 use std::io::Write;
 

@@ -101,6 +101,14 @@ impl Progress {
         }
     }
 
+    /// Says what the user has asked to be told, which not even quiet hides.
+    pub fn tell(&self, text: &str) {
+        match &self.show {
+            Show::Bar(bar) => bar.suspend(|| say(text)),
+            Show::Lines | Show::Nothing => say(text),
+        }
+    }
+
     /// Takes the bar away.
     pub fn finish(&self) {
         if let Show::Bar(bar) = &self.show {

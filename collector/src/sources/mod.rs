@@ -26,6 +26,7 @@ use crate::session::{Captured, Item, Session};
 use crate::spool::Content;
 
 pub use configmaps::ALLOWED as ALLOWED_CONFIG_MAPS;
+pub(crate) use lists::escape;
 pub(crate) use page::read as read_page;
 
 /// The marker that readers of Replicated's format look for.
@@ -128,7 +129,10 @@ pub async fn queue_pods(session: &Arc<Session>) {
             .leave_out(item, Trouble::new(Outcome::Skipped, reason))
             .await;
     }
-    for pod in &mesh.pods {
+    let mut pods: Vec<_> = mesh.pods.iter().collect();
+    // Where not every log can be followed, those that matter are.
+    pods.sort_by_key(|pod| choice.priority(pod));
+    for pod in pods {
         let priority = choice.priority(pod);
         logs::queue(session, pod, choice.wants_logs(pod), priority).await;
         if choice.wants_ports(pod) {

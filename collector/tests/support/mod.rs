@@ -43,6 +43,8 @@ pub(crate) enum Reply {
     Silence,
     /// A port-forward to a pod's admin port, 4191.
     Forward,
+    /// The same, answered by this port.
+    ForwardTo(forward::Port),
 }
 
 type Script = dyn Fn(&Asked) -> Option<Reply> + Send + Sync;
@@ -69,7 +71,13 @@ impl Server {
                 let asked = read(request.method(), request.uri());
                 log.lock().unwrap().push(asked.clone());
                 match script(&asked).unwrap_or_else(|| usual(&asked)) {
-                    Reply::Forward => forward::respond(request.into_parts().0, 4191).await,
+                    Reply::Forward => {
+                        let parts = request.into_parts().0;
+                        forward::respond(parts, 4191, forward::proxy()).await
+                    }
+                    Reply::ForwardTo(port) => {
+                        forward::respond(request.into_parts().0, 4191, port).await
+                    }
                     reply => respond(reply).await,
                 }
             }
@@ -126,7 +134,7 @@ async fn respond(reply: Reply) -> Response {
             let stalled = futures::StreamExt::chain(first, futures::stream::pending());
             Body::from_stream(stalled).into_response()
         }
-        Reply::Silence | Reply::Forward => std::future::pending().await,
+        Reply::Silence | Reply::Forward | Reply::ForwardTo(_) => std::future::pending().await,
     }
 }
 

@@ -1,0 +1,317 @@
+//! What a capture may wait for: a Warning event, or a container that restarts.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+use regex::Regex;
+use serde_json::{Value, json};
+
+use super::{Chosen, Tools, cannot_list};
+use crate::cluster::{Cluster, Trouble};
+use crate::mesh::{name_of, namespace_of};
+use crate::sources::{escape, read_page};
+
+/// How long to wait before a watch that broke is begun anew.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// What is waited for: a Warning event or a restart, whose line matches if there is a pattern.
+#[derive(Debug, Clone)]
+pub struct Sign(Option<Regex>);
+
+impl Sign {
+    /// Any of them.
+    pub fn any() -> Self {
+        Self(None)
+    }
+
+    /// One whose line, `REASON KIND/NAMESPACE/NAME: MESSAGE`, matches.
+    pub fn matching(pattern: Regex) -> Self {
+        Self(Some(pattern))
+    }
+
+    pub(super) fn option(&self) -> (&'static str, Option<Value>) {
+        match &self.0 {
+            Some(pattern) => ("until-event", Some(json!(pattern.as_str()))),
+            None => ("watch", Some(json!(true))),
+        }
+    }
+
+    /// It, in a sentence.
+    pub(super) fn words(&self) -> String {
+        match &self.0 {
+            Some(pattern) => format!("a Warning event or restart that matches `{pattern}`"),
+            None => "a Warning event or restart".to_owned(),
+        }
+    }
+
+    fn is_in(&self, line: &str) -> bool {
+        self.0.as_ref().is_none_or(|p| p.is_match(line))
+    }
+}
+
+/// Waits until the sign is seen, and returns its line.
+///
+/// # Errors
+/// When nothing can be watched.
+pub(super) async fn wait(sign: &Sign, chosen: &Chosen, tools: Tools<'_>) -> anyhow::Result<String> {
+    tools.progress.say(&format!("waiting for {}", sign.words()));
+    let selector = chosen.selector.as_deref();
+    let events = chosen.paths("events").into_iter().map(|path| {
+        Watch::new(
+            path,
+            "fieldSelector=type%3DWarning".to_owned(),
+            Look::Events,
+        )
+    });
+    let pods = chosen.paths("pods").into_iter().map(|path| {
+        let query = selector.map(|s| format!("labelSelector={}", escape(s)));
+        Watch::new(path, query.unwrap_or_default(), Look::Pods)
+    });
+    let mut watches: FuturesUnordered<_> = events
+        .chain(pods)
+        .map(|watch| watch.run(tools.cluster, sign))
+        .collect();
+    let mut last = Trouble::absent("there is nothing to watch");
+    while let Some(ended) = watches.next().await {
+        match ended {
+            Ok(line) => return Ok(line),
+            Err(trouble) => {
+                tools
+                    .progress
+                    .say(&format!("not watched: {}", trouble.reason));
+                last = trouble;
+            }
+        }
+    }
+    Err(cannot_list(&last, "neither events nor pods"))
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Look {
+    Events,
+    Pods,
+}
+
+/// A list that is watched.
+struct Watch {
+    path: String,
+    query: String,
+    look: Look,
+    version: String,
+    /// Restarts of each container, as far as they are known.
+    restarts: BTreeMap<(String, String, String), u64>,
+}
+
+impl Watch {
+    fn new(path: String, query: String, look: Look) -> Self {
+        Self {
+            path,
+            query,
+            look,
+            version: String::new(),
+            restarts: BTreeMap::new(),
+        }
+    }
+
+    /// Watches until the sign is seen; ends only when watching is refused.
+    async fn run(mut self, cluster: &Cluster, sign: &Sign) -> Result<String, Trouble> {
+        loop {
+            let seen = if self.version.is_empty() {
+                self.begin(cluster, sign).await
+            } else {
+                self.follow(cluster, sign).await
+            };
+            match seen {
+                Ok(Some(line)) => return Ok(line),
+                Ok(None) => {}
+                Err(trouble) if matches!(trouble.status, Some(400 | 401 | 403)) => {
+                    return Err(trouble);
+                }
+                Err(trouble) => {
+                    if trouble.status == Some(410) {
+                        self.version.clear();
+                    }
+                    tokio::time::sleep(AGAIN).await;
+                }
+            }
+        }
+    }
+
+    /// Lists, to know from where to watch. Of events that is all: what has been is no sign.
+    async fn begin(&mut self, cluster: &Cluster, sign: &Sign) -> Result<Option<String>, Trouble> {
+        let mut next = String::new();
+        let mut seen = None;
+        let limit = match self.look {
+            Look::Events => 1,
+            Look::Pods => cluster.limits().page,
+        };
+        loop {
+            let path = format!(
+                "{}?limit={limit}&{}&continue={}",
+                self.path,
+                self.query,
+                escape(&next)
+            );
+            let answer = cluster.get(&path, "application/json").await?;
+            let bytes = cluster
+                .read_body(answer, cluster.limits().answer_bytes)
+                .await?;
+            let head = read_page(&bytes, &mut |object| {
+                if self.look == Look::Pods {
+                    seen = seen.take().or_else(|| self.restarted(&object));
+                }
+                Ok(())
+            });
+            let head = head.map_err(|e| Trouble::failed(format!("the answer is no list: {e}")))?;
+            self.version = head.resource_version;
+            next = head.next;
+            if next.is_empty() || self.look == Look::Events {
+                // A server that tells no version watches from now on.
+                if self.version.is_empty() {
+                    "0".clone_into(&mut self.version);
+                }
+                return Ok(seen.filter(|line| sign.is_in(line)));
+            }
+        }
+    }
+
+    /// One watch, which the server ends before this side would lose its patience.
+    async fn follow(&mut self, cluster: &Cluster, sign: &Sign) -> Result<Option<String>, Trouble> {
+        let seconds = (cluster.limits().item_timeout.as_secs() / 2).max(1);
+        let path = format!(
+            "{}?watch=true&allowWatchBookmarks=true&timeoutSeconds={seconds}&resourceVersion={}&{}",
+            self.path, self.version, self.query
+        );
+        let mut body = cluster.get(&path, "application/json").await?.into_body();
+        let mut lines = Vec::new();
+        while let Some(chunk) = cluster.next_chunk(&mut body).await? {
+            lines.extend_from_slice(&chunk);
+            while let Some(end) = memchr::memchr(b'\n', &lines) {
+                let line: Vec<u8> = lines.drain(..=end).collect();
+                if let Some(seen) = self.take(&line)?.filter(|line| sign.is_in(line)) {
+                    return Ok(Some(seen));
+                }
+            }
+            if lines.len() > cluster.limits().answer_bytes {
+                return Err(Trouble::failed("a change is too long"));
+            }
+        }
+        Ok(None)
+    }
+
+    fn take(&mut self, line: &[u8]) -> Result<Option<String>, Trouble> {
+        let Ok(change) = serde_json::from_slice::<Value>(line) else {
+            return Ok(None);
+        };
+        let kind = change.get("type").and_then(Value::as_str);
+        let object = change.get("object").unwrap_or(&Value::Null);
+        if kind == Some("ERROR") {
+            let code = object.get("code").and_then(Value::as_u64);
+            let code = code.and_then(|c| u16::try_from(c).ok());
+            let message = object.get("message").and_then(Value::as_str);
+            let mut trouble = Trouble::failed(message.unwrap_or("the watch broke off"));
+            trouble.status = code;
+            return Err(trouble);
+        }
+        let version = object.pointer("/metadata/resourceVersion");
+        if let Some(version) = version.and_then(Value::as_str) {
+            version.clone_into(&mut self.version);
+        }
+        Ok(match (kind, self.look) {
+            (Some("ADDED" | "MODIFIED"), Look::Events) => warning(object),
+            (Some("ADDED" | "MODIFIED"), Look::Pods) => self.restarted(object),
+            _ => None,
+        })
+    }
+
+    /// The line of a container that has restarted more often than was known.
+    fn restarted(&mut self, pod: &Value) -> Option<String> {
+        let (namespace, name) = (namespace_of(pod)?, name_of(pod)?);
+        let mut seen = None;
+        for list in ["initContainerStatuses", "containerStatuses"] {
+            let statuses = pod.pointer("/status").and_then(|s| s.get(list)?.as_array());
+            for status in statuses.into_iter().flatten() {
+                let container = status.get("name").and_then(Value::as_str).unwrap_or("");
+                let count = status.get("restartCount").and_then(Value::as_u64);
+                let count = count.unwrap_or(0);
+                let key = (namespace.to_owned(), name.to_owned(), container.to_owned());
+                let known = self.restarts.insert(key, count);
+                if known.is_some_and(|known| count > known) {
+                    let why = status.pointer("/lastState/terminated/reason");
+                    let why = why.and_then(Value::as_str).unwrap_or("reason not told");
+                    seen = Some(format!(
+                        "Restarted Pod/{namespace}/{name}: container {container}, \
+                         {count} restarts, {why}"
+                    ));
+                }
+            }
+        }
+        seen
+    }
+}
+
+/// The line of a Warning event; a server that ignores the field selector sends others too.
+fn warning(event: &Value) -> Option<String> {
+    let text = |pointer: &str| event.pointer(pointer).and_then(Value::as_str).unwrap_or("");
+    (text("/type") == "Warning").then(|| {
+        format!(
+            "{} {}/{}/{}: {}",
+            text("/reason"),
+            text("/involvedObject/kind"),
+            text("/involvedObject/namespace"),
+            text("/involvedObject/name"),
+            text("/message").trim()
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_restart_is_seen_when_the_count_grows_not_when_it_is_first_told() {
+        let mut watch = Watch::new(String::new(), String::new(), Look::Pods);
+        let pod = |count: u64| {
+            json!({
+                "metadata": {"namespace": "shop", "name": "cart"},
+                "status": {"containerStatuses": [{
+                    "name": "app", "restartCount": count,
+                    "lastState": {"terminated": {"reason": "OOMKilled"}},
+                }]},
+            })
+        };
+        assert_eq!(watch.restarted(&pod(3)), None);
+        assert_eq!(watch.restarted(&pod(3)), None);
+        let line = watch.restarted(&pod(4)).unwrap();
+        assert_eq!(
+            line,
+            "Restarted Pod/shop/cart: container app, 4 restarts, OOMKilled"
+        );
+        assert!(Sign::matching(Regex::new("OOMK").unwrap()).is_in(&line));
+        assert!(!Sign::matching(Regex::new("BackOff").unwrap()).is_in(&line));
+    }
+
+    #[test]
+    fn only_warnings_are_signs_and_an_expired_watch_says_so() {
+        let mut watch = Watch::new(String::new(), String::new(), Look::Events);
+        let line = |text: Value| text.to_string().into_bytes();
+        let event = |kind: &str| {
+            json!({"type": "ADDED", "object": {"type": kind, "reason": "BackOff",
+                "metadata": {"resourceVersion": "7"},
+                "involvedObject": {"kind": "Pod", "namespace": "shop", "name": "cart"},
+                "message": "Back-off restarting"}})
+        };
+        assert_eq!(watch.take(&line(event("Normal"))), Ok(None));
+        assert_eq!(watch.version, "7");
+        assert_eq!(
+            watch.take(&line(event("Warning"))).unwrap().unwrap(),
+            "BackOff Pod/shop/cart: Back-off restarting"
+        );
+        let gone = json!({"type": "ERROR", "object": {"code": 410, "message": "too old"}});
+        assert_eq!(watch.take(&line(gone)).unwrap_err().status, Some(410));
+        assert_eq!(watch.take(b"nonsense"), Ok(None));
+    }
+}

@@ -1,5 +1,6 @@
 //! The command line, and how it becomes a [`Plan`]. No I/O.
 
+mod permission;
 mod workflow;
 
 use std::path::PathBuf;
@@ -10,6 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::plan::{Access, Limits, Plan, Scope};
 
+pub use permission::{HandOver, InCluster, JobArgs, Rbac};
 pub use workflow::WorkflowArgs;
 
 const EXAMPLES: &str = "\
@@ -63,6 +65,16 @@ pub struct Cli {
 pub enum Command {
     /// Makes a redacted, indexed bundle of a folder: files gathered by hand, or an unpacked bundle.
     Pack(Pack),
+    /// Prints the least role that a capture needs, and its binding, as YAML.
+    Rbac(Rbac),
+    /// Prints a Kubernetes Job that collects inside the cluster, with its role, as YAML.
+    Job(JobArgs),
+    /// Collects inside a Job's pod, and keeps the bundle until it is fetched.
+    #[command(hide = true)]
+    InCluster(InCluster),
+    /// Writes a Job's bundle to stdout.
+    #[command(hide = true)]
+    HandOver(HandOver),
 }
 
 /// Arguments of `linkerd-collect pack`.

@@ -13,16 +13,19 @@
 //! - [`redact`]: takes secrets out before bytes reach a disk;
 //! - [`spool`] and [`sink`]: from a redacted stream to an entry and its row in the ledger;
 //! - [`workflow`]: what is done before and after a capture: log levels, waiting for a sign;
+//! - [`permission`]: what the API server must allow, and the Job that [`in_cluster`] runs;
 //! - [`run`]: one run, wave by wave; [`pack`]: a bundle of files gathered by hand.
 
 pub mod args;
 pub mod cluster;
 pub mod exit;
 pub mod follow;
+pub mod in_cluster;
 pub mod journal;
 pub mod mesh;
 pub mod nodes;
 pub mod pack;
+pub mod permission;
 pub mod plan;
 pub mod progress;
 pub mod queue;
@@ -45,6 +48,14 @@ use exit::ExitStatus;
 pub fn main(cli: Cli) -> ExitStatus {
     let outcome = match cli.command {
         Some(Command::Pack(pack)) => pack::pack(&pack),
+        Some(Command::Rbac(rbac)) => print_role(rbac),
+        Some(Command::Job(job)) => print_job(job),
+        Some(Command::InCluster(args)) => in_a_pod(&args),
+        Some(Command::HandOver(args)) => {
+            // Not through anything that would look at the bytes.
+            let mut stdout = std::io::stdout().lock();
+            in_cluster::hand_over(&args.bundle, args.patience, &mut stdout)
+        }
         None => collect(cli.collect.into_plan()),
     };
     outcome.unwrap_or_else(|error| {
@@ -53,6 +64,29 @@ pub fn main(cli: Cli) -> ExitStatus {
         drop(tell(&mut stderr, &error));
         ExitStatus::NoBundle
     })
+}
+
+fn print_role(args: args::Rbac) -> anyhow::Result<ExitStatus> {
+    let (plan, subject) = args.into_parts()?;
+    permission::print_role(&plan, &subject, &mut anstream::stdout().lock())?;
+    Ok(ExitStatus::Complete)
+}
+
+fn print_job(args: args::JobArgs) -> anyhow::Result<ExitStatus> {
+    let (job, plan) = args.into_parts()?;
+    permission::print_job(&job, &plan, &mut anstream::stdout().lock())?;
+    Ok(ExitStatus::Complete)
+}
+
+/// Collects, and keeps the bundle if there is one. That some of it is missing does not make the
+/// Job fail: the bundle says so.
+fn in_a_pod(args: &args::InCluster) -> anyhow::Result<ExitStatus> {
+    let status = collect(args.plan()?)?;
+    if !matches!(status, ExitStatus::Complete | ExitStatus::Incomplete) {
+        return Ok(status);
+    }
+    in_cluster::keep(&args.bundle, args.keep)?;
+    Ok(ExitStatus::Complete)
 }
 
 fn collect(plan: plan::Plan) -> anyhow::Result<ExitStatus> {
@@ -68,6 +102,9 @@ fn collect(plan: plan::Plan) -> anyhow::Result<ExitStatus> {
 }
 
 fn tell(out: &mut dyn Write, error: &anyhow::Error) -> std::io::Result<()> {
+    if let Some(error) = error.downcast_ref::<clap::Error>() {
+        return write!(out, "{error}");
+    }
     writeln!(out, "error: {error:#}")?;
     match error.downcast_ref::<cluster::ConnectError>() {
         Some(error) => writeln!(out, "hint: {}", error.hint()),

@@ -45,7 +45,7 @@ pub(super) fn watch(stop: &Stop, quiet: bool) -> Interrupt {
 
 /// Waits for Ctrl-C, for a polite kill, or for the terminal to be closed.
 #[cfg(unix)]
-async fn signal() -> std::io::Result<()> {
+pub(crate) async fn signal() -> std::io::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminated = signal(SignalKind::terminate())?;
     let mut closed = signal(SignalKind::hangup())?;
@@ -57,7 +57,7 @@ async fn signal() -> std::io::Result<()> {
 }
 
 #[cfg(not(unix))]
-async fn signal() -> std::io::Result<()> {
+pub(crate) async fn signal() -> std::io::Result<()> {
     tokio::signal::ctrl_c().await
 }
 

@@ -5,6 +5,7 @@ mod interrupt;
 mod planned;
 
 pub(crate) use finish::{COLLECTOR, Summary};
+pub(crate) use interrupt::signal;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use crate::follow::Followers;
 use crate::journal::Journal;
 use crate::mesh::Mesh;
 use crate::nodes::Nodes;
+use crate::permission;
 use crate::plan::Plan;
 use crate::progress::Progress;
 use crate::queue::Queue;
@@ -128,6 +130,7 @@ async fn capture(
     let queue = Arc::clone(&session.queue);
     sources::begin(session, version).await;
     sources::namespaces(session, default_namespace).await;
+    permission::preflight(session).await;
     sources::queue_lists(session);
     queue.run(session, workers).await;
     session.journal.note("info", "the lists are done");

@@ -1,7 +1,7 @@
 //! The sources, and in which waves they run: namespaces, then all other lists, then what the
 //! lists showed to be there.
 
-mod access;
+pub(crate) mod access;
 mod admin;
 mod certificates;
 mod collected;
@@ -82,7 +82,7 @@ const FOR_THE_PLAN: &[&str] = &[
     "apiservices",
 ];
 
-/// Queues every other list, discovery and access reviews; for a dry run, the lists that the plan
+/// Queues every other list and discovery; for a dry run, the lists that the plan
 /// needs.
 pub fn queue_lists(session: &Session) {
     let is_dry = session.plan.dry_run;
@@ -103,11 +103,6 @@ pub fn queue_lists(session: &Session) {
     }
     let discover = |session: Arc<Session>| async move { discovery::capture(&session).await };
     session.queue.push(Job::new(Priority::Lists, &[], discover));
-    for namespace in session.mesh().namespaces.clone() {
-        let review =
-            |session: Arc<Session>| async move { access::capture(&session, namespace).await };
-        session.queue.push(Job::new(Priority::Lists, &[], review));
-    }
 }
 
 /// Queues what the lists showed to be there: logs, admin ports, certificates.

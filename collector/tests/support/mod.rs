@@ -177,6 +177,11 @@ pub(crate) fn pod(namespace: &str, name: &str) -> Value {
     })
 }
 
+/// The answer to a `SelfSubjectRulesReview`.
+pub(crate) fn rules(rules: &[Value]) -> Value {
+    json!({"status": {"resourceRules": rules, "nonResourceRules": [], "incomplete": false}})
+}
+
 /// A cluster with one namespace, `shop`, and one pod in it, `cart`.
 fn usual(asked: &Asked) -> Reply {
     let path = asked.path.as_str();
@@ -192,10 +197,13 @@ fn usual(asked: &Asked) -> Reply {
             Reply::Json(200, list(&[pod("shop", "cart")]))
         }
         _ if path.ends_with("/log") => Reply::Text("2026-11-23T00:00:00Z hello\n".to_owned()),
-        _ if path.ends_with("/selfsubjectrulesreviews") => Reply::Json(
-            201,
-            json!({"status": {"resourceRules": [], "nonResourceRules": [], "incomplete": false}}),
-        ),
+        _ if path.ends_with("/selfsubjectrulesreviews") => {
+            let all = json!({"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]});
+            Reply::Json(201, rules(&[all]))
+        }
+        _ if path.ends_with("/selfsubjectaccessreviews") => {
+            Reply::Json(201, json!({"status": {"allowed": true}}))
+        }
         _ if path.ends_with("/portforward") || path.contains("/proxy/") => not_found("port"),
         _ => Reply::Json(200, list(&[])),
     }

@@ -1,5 +1,6 @@
 //! The command line, and how it becomes a [`Plan`]. No I/O.
 
+mod check;
 mod permission;
 mod workflow;
 
@@ -11,6 +12,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::plan::{Access, Limits, Plan, Scope};
 
+pub use check::CheckArgs;
 pub use permission::{HandOver, InCluster, JobArgs, Rbac};
 pub use workflow::WorkflowArgs;
 
@@ -67,11 +69,16 @@ pub enum Command {
     Pack(Pack),
     /// Prints the least role that a capture needs, and its binding, as YAML.
     Rbac(Rbac),
+    /// Says whether a capture would get what it asks for; `linkerd check` shows it too.
+    Check(CheckArgs),
     /// Prints a Kubernetes Job that collects inside the cluster, with its role, as YAML.
     Job(JobArgs),
     /// Collects inside a Job's pod, and keeps the bundle until it is fetched.
     #[command(hide = true)]
     InCluster(InCluster),
+    /// Tells the Linkerd CLI about this extension.
+    #[command(hide = true, name = "_extension-metadata")]
+    ExtensionMetadata,
     /// Writes a Job's bundle to stdout.
     #[command(hide = true)]
     HandOver(HandOver),
@@ -194,6 +201,20 @@ pub struct AccessArgs {
     /// The group to act as (repeatable).
     #[arg(long, value_name = "GROUP")]
     pub as_group: Vec<String>,
+    /// The API server's address, instead of the kubeconfig's.
+    #[arg(long, value_name = "URL")]
+    pub api_addr: Option<String>,
+    /// The namespace of Linkerd's CNI plugin [default: found by its labels].
+    #[arg(long, value_name = "NS")]
+    pub cni_namespace: Option<String>,
+    /// Prints what the collector's own log says, too.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(
+        default_value = "false",
+        hide_default_value = true,
+        hide_possible_values = true
+    )]
+    pub verbose: bool,
     /// The control plane's namespace [default: found by its labels, else linkerd].
     #[arg(
         short = 'L',
@@ -216,15 +237,18 @@ impl Collect {
             format,
             dry_run: self.dry_run,
             quiet: self.quiet,
+            verbose: self.access.verbose,
             access: Access {
                 kubeconfig: self.access.kubeconfig,
                 context: self.access.context,
+                api_addr: self.access.api_addr,
                 as_user: self.access.as_user,
                 as_groups: groups.collect(),
             },
             scope: Scope {
                 namespaces: self.namespaces.into_iter().collect(),
                 linkerd_namespace: self.access.linkerd_namespace,
+                cni_namespace: self.access.cni_namespace,
                 since: self.since,
                 port_forward: !self.no_port_forward,
                 scrape_gap: self.scrape_gap,

@@ -14,11 +14,13 @@
 //! - [`spool`] and [`sink`]: from a redacted stream to an entry and its row in the ledger;
 //! - [`workflow`]: what is done before and after a capture: log levels, waiting for a sign;
 //! - [`permission`]: what the API server must allow, and the Job that [`in_cluster`] runs;
+//! - [`extension`]: the manners of an extension of the Linkerd CLI, and of a kubectl plugin;
 //! - [`run`]: one run, wave by wave; [`pack`]: a bundle of files gathered by hand.
 
 pub mod args;
 pub mod cluster;
 pub mod exit;
+pub mod extension;
 pub mod follow;
 pub mod in_cluster;
 pub mod journal;
@@ -42,7 +44,25 @@ use std::io::Write;
 
 use anyhow::Context;
 use args::{Cli, Command};
+use clap::{CommandFactory as _, FromArgMatches as _};
 use exit::ExitStatus;
+
+/// Reads the command line, and does what it says.
+pub fn start(args: &[std::ffi::OsString]) -> ExitStatus {
+    let matches = extension::parse(Cli::command(), args);
+    match matches.and_then(|matches| Cli::from_arg_matches(&matches)) {
+        Ok(cli) => main(cli),
+        Err(error) => {
+            let is_printed = error.print().is_ok();
+            // Help and version are printed, and are no failure.
+            if error.use_stderr() || !is_printed {
+                ExitStatus::NoBundle
+            } else {
+                ExitStatus::Complete
+            }
+        }
+    }
+}
 
 /// Does what the command line says, and tells errors on stderr.
 pub fn main(cli: Cli) -> ExitStatus {
@@ -56,6 +76,8 @@ pub fn main(cli: Cli) -> ExitStatus {
             let mut stdout = std::io::stdout().lock();
             in_cluster::hand_over(&args.bundle, args.patience, &mut stdout)
         }
+        Some(Command::Check(args)) => check(args),
+        Some(Command::ExtensionMetadata) => extension::metadata(&mut anstream::stdout().lock()),
         None => collect(cli.collect.into_plan()),
     };
     outcome.unwrap_or_else(|error| {
@@ -89,12 +111,23 @@ fn in_a_pod(args: &args::InCluster) -> anyhow::Result<ExitStatus> {
     Ok(ExitStatus::Complete)
 }
 
-fn collect(plan: plan::Plan) -> anyhow::Result<ExitStatus> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+fn check(args: args::CheckArgs) -> anyhow::Result<ExitStatus> {
+    let (patience, format) = (args.wait, args.output);
+    let plan = args.plan()?;
+    let mut stdout = anstream::stdout().lock();
+    runtime()?.block_on(extension::check(&plan, patience, format, &mut stdout))
+}
+
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
         .worker_threads(run::threads())
         .enable_all()
         .build()
-        .context("cannot start")?;
+        .context("cannot start")
+}
+
+fn collect(plan: plan::Plan) -> anyhow::Result<ExitStatus> {
+    let runtime = runtime()?;
     let outcome = runtime.block_on(run::collect(plan));
     // After a second interrupt nothing is waited for.
     runtime.shutdown_background();

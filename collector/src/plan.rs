@@ -21,6 +21,8 @@ pub struct Plan {
     pub dry_run: bool,
     /// Whether nothing but errors is printed.
     pub quiet: bool,
+    /// Whether the collector's own log is printed.
+    pub verbose: bool,
     /// How the cluster is reached.
     pub access: Access,
     /// What is captured.
@@ -38,6 +40,8 @@ pub struct Access {
     pub kubeconfig: Option<PathBuf>,
     /// The kubeconfig's context, if not the current one.
     pub context: Option<String>,
+    /// The API server's address, if not the kubeconfig's.
+    pub api_addr: Option<String>,
     /// The user to act as.
     pub as_user: Option<String>,
     /// The groups to act as.
@@ -51,6 +55,8 @@ pub struct Scope {
     pub namespaces: BTreeSet<String>,
     /// The control plane's namespace; `None` finds it by labels.
     pub linkerd_namespace: Option<String>,
+    /// The namespace of Linkerd's CNI plugin; `None` finds it by labels.
+    pub cni_namespace: Option<String>,
     /// How old log lines may be; `None` takes all.
     pub since: Option<Duration>,
     /// Whether ports of pods are opened.

@@ -267,7 +267,7 @@ fn what_will_be_missing_is_told_before_anything_is_collected_and_the_rest_is_the
     let stderr = run.stderr();
     for line in [
         "will be missing: pod-logs (may not get pods/log)",
-        "will be missing: cluster-resources (may not list apiservices.apiregistration.k8s.io",
+        "will be missing: cluster-resources (may not list nodes, list namespaces",
         "`linkerd-collect rbac` prints the role that allows it",
     ] {
         assert!(stderr.contains(line), "{line}: {stderr}");

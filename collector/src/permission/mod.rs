@@ -1,10 +1,11 @@
 //! What the API server must allow. One table, [`needs`], from which the role is printed, the
 //! preflight tells what will be missing, and the Job gets its rights.
 
-pub(crate) mod check;
+mod check;
 mod job;
 mod needs;
 mod preflight;
+pub(crate) mod review;
 mod role;
 
 pub use job::{Job, print as print_job};

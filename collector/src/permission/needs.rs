@@ -51,6 +51,15 @@ impl Need {
         }
     }
 
+    /// The first verb and a resource, as a user would name them.
+    pub(crate) fn action(&self, resource: &str) -> String {
+        let verb = self.verbs.first().copied().unwrap_or_default();
+        match self.group {
+            "" => format!("{verb} {resource}"),
+            group => format!("{verb} {resource}.{group}"),
+        }
+    }
+
     fn missing(self, missing: &'static str) -> Self {
         Self { missing, ..self }
     }

@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use bundle::SourceKind;
 use futures::StreamExt;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::check::allows;
 use super::needs::{Need, Place, needs};
+use super::review;
 use crate::session::Session;
 use crate::sources::access;
-
-const ACCESS_REVIEW: &str = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
 
 /// How many namespaces are named in a line.
 const NAMED: usize = 3;
@@ -25,15 +25,13 @@ pub async fn preflight(session: &Session) {
         return;
     }
     let mut lines: BTreeMap<(String, &str), Vec<String>> = BTreeMap::new();
-    for (place, need) in missing {
-        let action = format!("{} {}", need.verbs.first().unwrap_or(&""), named(need));
-        lines.entry((place, need.missing)).or_default().push(action);
+    for denied in missing {
+        let line = lines.entry((denied.place, denied.missing)).or_default();
+        line.push(denied.action);
     }
     for ((place, what), actions) in lines {
-        let line = format!(
-            "will be missing{place}: {what} (may not {})",
-            actions.join(", ")
-        );
+        let actions = actions.join(", ");
+        let line = format!("will be missing{place}: {what} (may not {actions})");
         session.progress.say(&line);
         session.journal.note("warn", &line);
     }
@@ -42,17 +40,16 @@ pub async fn preflight(session: &Session) {
         .say("`linkerd-collect rbac` prints the role that allows it");
 }
 
-fn named(need: &Need) -> String {
-    let resources = need.resources.join(" and ");
-    if need.group.is_empty() {
-        resources
-    } else {
-        format!("{resources}.{}", need.group)
-    }
+/// Something that is not allowed.
+struct Denied {
+    /// ` in NAMESPACES`, or nothing if it is so everywhere.
+    place: String,
+    missing: &'static str,
+    action: String,
 }
 
 /// What is not allowed in some namespaces, by the rules that the API server tells for them.
-async fn by_namespace<'a>(session: &Session, all: &'a [Need]) -> Vec<(String, &'a Need)> {
+async fn by_namespace(session: &Session, all: &[Need]) -> Vec<Denied> {
     let namespaces = session.mesh().namespaces.clone();
     let at_once = session.plan.limits.in_flight;
     let reviews = namespaces.into_iter().map(|namespace| async move {
@@ -76,7 +73,11 @@ async fn by_namespace<'a>(session: &Session, all: &'a [Need]) -> Vec<(String, &'
         .filter_map(|need| {
             let denied = known.iter().filter(|(_, rules)| !allows(rules, need));
             let denied: Vec<&str> = denied.map(|(namespace, _)| namespace.as_str()).collect();
-            (!denied.is_empty()).then(|| (place(&denied, known.len()), need))
+            (!denied.is_empty()).then(|| Denied {
+                place: place(&denied, known.len()),
+                missing: need.missing,
+                action: need.action(&need.resources.join(" and ")),
+            })
         })
         .collect()
 }
@@ -96,43 +97,26 @@ fn place(denied: &[&str], known: usize) -> String {
 
 /// What is not allowed in the cluster as a whole. Rules of a namespace do not tell: a role that
 /// is bound in a namespace alone may name cluster-scoped kinds in vain.
-async fn in_cluster<'a>(session: &Session, all: &'a [Need]) -> Vec<(String, &'a Need)> {
-    let asked = all.iter().filter(|need| {
-        need.place == Place::Cluster && need.missing == bundle::SourceKind::ClusterResources.name()
-    });
+async fn in_cluster(session: &Session, all: &[Need]) -> Vec<Denied> {
+    let what = SourceKind::ClusterResources.name();
+    let asked = all
+        .iter()
+        .filter(|need| need.place == Place::Cluster && need.missing == what);
     let reviews = asked.flat_map(|need| {
         need.resources
             .iter()
-            .map(move |resource| is_denied(session, need, resource))
+            .map(move |resource| review::denied(&session.cluster, need, resource))
     });
-    let denied = futures::stream::iter(reviews)
-        .buffer_unordered(session.plan.limits.in_flight)
-        .filter_map(std::future::ready);
-    let mut denied: Vec<(String, &Need)> = denied.collect().await;
-    denied.sort_by(|a, b| a.1.resources.cmp(&b.1.resources));
+    let denied: Vec<Option<String>> = futures::stream::iter(reviews)
+        .buffered(session.plan.limits.in_flight)
+        .collect()
+        .await;
+    let denied = denied.into_iter().flatten();
     denied
-}
-
-async fn is_denied<'a>(
-    session: &Session,
-    need: &'a Need,
-    resource: &str,
-) -> Option<(String, &'a Need)> {
-    let attributes = json!({
-        "verb": need.verbs.first()?,
-        "group": need.group,
-        "resource": resource,
-    });
-    let review = json!({
-        "kind": "SelfSubjectAccessReview",
-        "apiVersion": "authorization.k8s.io/v1",
-        "spec": {"resourceAttributes": attributes},
-    });
-    let answer = session
-        .cluster
-        .post_json(ACCESS_REVIEW, &review)
-        .await
-        .ok()?;
-    let is_allowed = answer.pointer("/status/allowed").and_then(Value::as_bool);
-    (is_allowed == Some(false)).then(|| (String::new(), need))
+        .map(|action| Denied {
+            place: String::new(),
+            missing: what,
+            action,
+        })
+        .collect()
 }

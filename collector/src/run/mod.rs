@@ -93,7 +93,7 @@ async fn run(
         nodes: Nodes::new(plan.limits.silent_after),
         queue: Arc::new(Queue::new(plan.limits.per_node, stop.clone())),
         followers: Followers::new(plan.scope.follow),
-        journal: Journal::default(),
+        journal: Journal::new(plan.verbose),
         mesh: std::sync::Mutex::new(Mesh::default()),
         redactions: std::sync::Mutex::new(Counts::default()),
         plan,

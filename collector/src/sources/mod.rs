@@ -63,6 +63,7 @@ pub async fn namespaces(session: &Session, default_namespace: &str) {
         // An asked-for namespace that is not there ends as empty lists.
         let mut chosen = asked.clone();
         chosen.extend(mesh.extensions.iter().cloned());
+        chosen.extend(session.plan.scope.cni_namespace.clone());
         chosen.insert(mesh.linkerd_namespace(session.plan.scope.linkerd_namespace.as_deref()));
         mesh.namespaces = chosen;
     } else if mesh.namespaces.is_empty() {

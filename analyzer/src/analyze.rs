@@ -56,6 +56,13 @@ pub fn analyze(bundle: &Bundle, rules: &Rules, options: &Options) -> Report {
     }
 }
 
+/// Derives what rules would be asked about, and decides none.
+pub(crate) fn facts_of(bundle: &Bundle, rules: &Rules, options: &Options) -> Facts {
+    let mut gathered = gather(bundle, &rules.scanner, &rules.demand, options.threads);
+    let pieces = std::mem::take(&mut gathered.pieces);
+    derive(pieces, &gathered, rules, options.at).1
+}
+
 /// Derives the facts. Where nothing tells the capture time, it is the last time that the bundle
 /// itself mentions.
 fn derive(

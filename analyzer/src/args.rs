@@ -99,6 +99,13 @@ pub enum Command {
     },
     /// Search entries for a regex, on all cores
     Grep(GrepArgs),
+    /// Print the facts that rules ask about, as JSON lines
+    Facts {
+        /// The bundle
+        bundle: PathBuf,
+        /// Tables, such as `pods` or `certificates`; without any, how many rows each has
+        tables: Vec<String>,
+    },
     /// Check hashes, ledger and readability
     Verify {
         /// The bundle

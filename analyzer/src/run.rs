@@ -34,6 +34,7 @@ fn run_by_hand(command: &Command, to: &mut dyn Write) -> anyhow::Result<ExitStat
         Command::Ls { bundle, glob } => hand::ls(&open(bundle)?, glob.as_deref(), to),
         Command::Cat { bundle, entry } => hand::cat(&open(bundle)?, entry, to),
         Command::Grep(args) => hand::grep(&open(&args.bundle)?, args, threads(args.threads), to),
+        Command::Facts { bundle, tables } => hand::facts(&open(bundle)?, tables, threads(None), to),
         Command::Verify {
             bundle,
             decode_only,

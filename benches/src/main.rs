@@ -1,59 +1,58 @@
-//! Makes large bundles from a seed, for the benchmarks.
+//! Makes what the benchmarks need, from a seed.
 //!
-//! The lines come from the recordings in `testdata/`, so that what they look like to a
-//! matcher and to a compressor is real; how many files there are and how large follows a
-//! bundle of a busy cluster. The same seed gives the same bytes.
+//! Log lines, objects and metrics come from the recordings in `testdata/`, so that what they look
+//! like to a matcher and to a compressor is real; how many there are follows a busy cluster. The
+//! same seed gives the same bytes. `benches/compare` runs the comparisons.
 
 mod corpus;
 mod lines;
+mod logs;
 mod mix;
+mod objects;
+mod recording;
+mod rules;
 
-use std::io::Write;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
-use bundle::layout::EntryKind;
+use anyhow::Result;
 use bundle::{BundleWriter, Container, FormatVersion, Manifest, WriterOptions};
-use clap::{Parser, ValueEnum};
+use clap::{Args, Parser, ValueEnum};
 use jiff::Timestamp;
 
-use crate::corpus::Corpus;
-use crate::lines::LogReader;
-
-/// Makes a large bundle from the recordings' log lines.
+/// Makes large bundles and rule packs for benchmarks.
 #[derive(Debug, Parser)]
 #[command(after_help = "Examples:
-  linkerd-bundle-benches -o quiet.tar.gz
-  linkerd-bundle-benches -o errors.tar.gz --lines errors --mebibytes 200
-  linkerd-bundle-benches -o quiet.zip --format zip --seed 7")]
-struct Args {
-    /// The bundle to write.
-    #[arg(short, long)]
-    output: PathBuf,
-    /// Size of the logs before compression, in MiB.
-    #[arg(long, default_value_t = 2048)]
-    mebibytes: u64,
-    /// Which lines the logs hold.
-    #[arg(long, value_enum, default_value_t = Lines::Quiet)]
-    lines: Lines,
-    /// The container.
-    #[arg(long, value_enum, default_value_t = Format::TarGz)]
-    format: Format,
-    /// What all random choices start from.
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-    /// The folder of packed recordings.
-    #[arg(long, default_value = "testdata/recordings")]
-    recordings: PathBuf,
+  linkerd-bundle-benches logs -o quiet.tar.gz
+  linkerd-bundle-benches logs -o errors.tar.gz --lines errors --mebibytes 200
+  linkerd-bundle-benches objects -o objects.tar.gz --pods 20000
+  linkerd-bundle-benches rules -o pack --count 700
+  linkerd-bundle-benches patterns rules > patterns.txt")]
+enum Command {
+    /// A bundle of logs
+    Logs(logs::Logs),
+    /// A bundle of objects, events and metrics
+    Objects(objects::Objects),
+    /// A pack of made-up log rules, with words of the real ones
+    Rules(rules::Pack),
+    /// Print the log patterns of rules, one a line
+    Patterns(rules::Patterns),
 }
 
-/// How many of the lines tell of trouble.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Lines {
-    /// One in a hundred is a warning or an error.
-    Quiet,
-    /// Every fourth is a warning or an error.
-    Errors,
+/// Where a bundle goes, and what it is made from.
+#[derive(Debug, Args)]
+struct Target {
+    /// The bundle to write
+    #[arg(short, long)]
+    output: PathBuf,
+    /// The container
+    #[arg(long, value_enum, default_value_t = Format::TarGz)]
+    format: Format,
+    /// What all random choices start from
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// The folder of packed recordings
+    #[arg(long, default_value = "testdata/recordings")]
+    recordings: PathBuf,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -64,56 +63,47 @@ enum Format {
 }
 
 fn main() -> Result<()> {
-    let args = Args::parse();
-    let corpus = Corpus::read(&args.recordings)?;
-    let captured_at: Timestamp = "2026-11-23T00:00:00Z".parse()?;
-    let options = WriterOptions {
-        container: match args.format {
-            Format::TarGz => Container::TarGz,
-            Format::Zip => Container::Zip,
-        },
-        name: "linkerd-bundle-bench".to_owned(),
-        mtime: captured_at,
-        threads: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
-    };
-    let mut writer = BundleWriter::create(&args.output, options)?;
-    let warnings_per_mille = if args.lines == Lines::Quiet { 10 } else { 250 };
-    let sizes = mix::sizes(args.mebibytes << 20);
-    for (index, bytes) in sizes.into_iter().enumerate() {
-        let seed = args.seed.wrapping_mul(1_000_003).wrapping_add(index as u64);
-        let path = log_path(index).context("a generated name cannot stand in a path")?;
-        let mut log = LogReader::new(&corpus, seed, warnings_per_mille, bytes);
-        writer.append(&path, bytes, &mut log)?;
+    match Command::parse() {
+        Command::Logs(args) => logs::write(&args),
+        Command::Objects(args) => objects::write(&args),
+        Command::Rules(args) => rules::write_pack(&args),
+        Command::Patterns(args) => rules::print_patterns(&args),
     }
-    let finished = writer.finish(manifest(captured_at))?;
+}
+
+impl Target {
+    fn create(&self) -> Result<BundleWriter> {
+        let options = WriterOptions {
+            container: match self.format {
+                Format::TarGz => Container::TarGz,
+                Format::Zip => Container::Zip,
+            },
+            name: "linkerd-bundle-bench".to_owned(),
+            mtime: captured_at(),
+            threads: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        };
+        Ok(BundleWriter::create(&self.output, options)?)
+    }
+}
+
+/// Writes the manifest and says what was made.
+fn finish(writer: BundleWriter) -> Result<()> {
+    let finished = writer.finish(manifest())?;
     let (entries, bytes, path) = (finished.entries, finished.bytes, finished.path.display());
-    writeln!(
-        anstream::stdout(),
-        "{path}: {entries} entries, {bytes} bytes"
-    )?;
+    anstream::println!("{path}: {entries} entries, {bytes} bytes");
     Ok(())
 }
 
-fn log_path(index: usize) -> Option<bundle::EntryPath> {
-    let kind = EntryKind::PodLog {
-        namespace: format!("ns-{:02}", index % 17),
-        pod: format!("app-{index:05}-6d4cf56db6-x{:04}", index % 9973),
-        container: if index % 4 == 3 {
-            "app"
-        } else {
-            "linkerd-proxy"
-        }
-        .to_owned(),
-        previous: false,
-    };
-    kind.path()
+/// The capture time of everything made here.
+fn captured_at() -> Timestamp {
+    Timestamp::from_second(1_795_392_000).unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
-fn manifest(captured_at: Timestamp) -> Manifest {
+fn manifest() -> Manifest {
     Manifest {
         format: FormatVersion::CURRENT,
         collector: concat!("linkerd-bundle-benches ", env!("CARGO_PKG_VERSION")).to_owned(),
-        captured_at,
+        captured_at: captured_at(),
         finished_at: None,
         kubernetes_version: None,
         api_server_date: None,

@@ -243,25 +243,31 @@ fn needed<'r>(matcher: &'r Matcher, rules: &'r Rules) -> Needed<'r> {
 }
 
 fn of_table<'r>(name: &str, table: &'r crate::rule::TableMatcher) -> Needed<'r> {
+    let is_pinned = |pointer: &str, value: &str| {
+        let mut tests = table.tests.iter().filter(|test| test.pointer == pointer);
+        tests.any(|test| test.any_of.iter().any(|v| v == value))
+    };
     let source = match name {
         "events" => SourceKind::Events,
-        "metrics" | "processes" => {
-            let is_control_plane = table.tests.iter().any(|test| {
-                test.pointer == "/source" && test.any_of.iter().any(|v| v == "control-plane")
-            });
-            if is_control_plane {
-                SourceKind::ControllerMetrics
-            } else {
-                SourceKind::ProxyMetrics
-            }
+        "metrics" | "processes" if is_pinned("/source", "control-plane") => {
+            SourceKind::ControllerMetrics
         }
-        "denials" | "connections" | "tcp_errors" | "detection" | "requests" | "responses"
-        | "control_clients" => SourceKind::ProxyMetrics,
-        "issuers" => SourceKind::ControllerMetrics,
+        "controller" | "issuers" => SourceKind::ControllerMetrics,
+        "metrics" | "processes" | "edges" | "denials" | "policy_counters" | "detection"
+        | "connections" | "tcp_errors" | "http_errors" | "control_clients" | "proxy_identity"
+        | "balancers" => SourceKind::ProxyMetrics,
         "proxies" => SourceKind::ProxyState,
-        "certificates" | "chains" => SourceKind::ProxyIdentity,
-        "policy_problems" => SourceKind::CustomResources,
-        "iptables" => {
+        "certificates" | "chains" if is_pinned("/role", "webhook") => SourceKind::ServerTls,
+        "certificates" if is_pinned("/role", "leaf") || is_pinned("/role", "issuer") => {
+            SourceKind::ProxyIdentity
+        }
+        "chains" => SourceKind::ProxyIdentity,
+        "policy_servers"
+        | "policy_authorizations"
+        | "policy_ports"
+        | "policy_problems"
+        | "routes" => SourceKind::CustomResources,
+        "iptables" | "iptables_probes" => {
             return vec![(SourceKind::PodLogs, Some(vec!["linkerd-init"]))];
         }
         "ledger" => return Vec::new(),

@@ -1,11 +1,23 @@
 //! The table `containers`: every container of every pod, with its state and what it said last.
 
-use bundle::layout::EntryKind;
-use serde_json::Value;
+use std::fmt::Write as _;
 
-use super::pods::{PROXY, is_meshed, label, statuses};
+use bundle::layout::EntryKind;
+use serde_json::{Value, json};
+
+use super::kube::{PROXY, is_control_plane, is_sidecar, label, registry, status_of};
+use super::quantity::resources;
 use super::row::{Row, flag, int, list, text, time};
 use super::{Fact, Object, Sources};
+use crate::evidence::{Evidence, shorten};
+
+/// The containers that the injector adds.
+const OWN: [&str; 4] = [
+    PROXY,
+    "linkerd-init",
+    "linkerd-network-validator",
+    "linkerd-debug",
+];
 
 /// Derives the table.
 pub(super) fn derive(sources: &Sources<'_>) -> Vec<Fact> {
@@ -17,88 +29,78 @@ pub(super) fn derive(sources: &Sources<'_>) -> Vec<Fact> {
         let regular = list(&pod.value, "/spec/containers")
             .iter()
             .map(|c| (c, false));
-        facts.extend(
-            inits
-                .chain(regular)
-                .map(|(spec, is_init)| fact(sources, pod, spec, is_init)),
-        );
+        let before_proxy = list(&pod.value, "/spec/initContainers")
+            .iter()
+            .position(|c| text(c, "/name") == PROXY);
+        for (at, (spec, is_init)) in inits.chain(regular).enumerate() {
+            let role = Role {
+                spec,
+                is_init,
+                before_proxy: is_init && before_proxy.is_none_or(|p| at < p),
+            };
+            facts.push(fact(sources, pod, &role));
+        }
     }
     facts
 }
 
-#[expect(
-    clippy::too_many_lines,
-    reason = "one line for each field of the table"
-)]
-fn fact(sources: &Sources<'_>, pod: &Object, spec: &Value, is_init: bool) -> Fact {
+/// A container's place in its pod.
+struct Role<'a> {
+    spec: &'a Value,
+    is_init: bool,
+    /// Whether it ends before the pod's proxy starts, so that it cannot reach meshed servers that
+    /// want an identity: the proxy is an ordinary container, or a native sidecar further down.
+    before_proxy: bool,
+}
+
+impl Role<'_> {
+    fn kind(&self) -> &'static str {
+        match (self.is_init, is_sidecar(self.spec)) {
+            (true, true) => "sidecar",
+            (true, false) => "init",
+            (false, _) => "regular",
+        }
+    }
+}
+
+fn fact(sources: &Sources<'_>, pod: &Object, role: &Role<'_>) -> Fact {
+    let spec = role.spec;
     let name = text(spec, "/name");
     let none = Value::Null;
-    let status = statuses(&pod.value)
-        .find(|s| text(s, "/name") == name)
-        .unwrap_or(&none);
-    let sidecar = is_init && text(spec, "/restartPolicy") == "Always";
+    let status = status_of(&pod.value, name).unwrap_or(&none);
     let owner = sources.owner(&pod.namespace, &pod.name);
-    let (state, detail) = state(status, "/state");
-    let (_, last) = self::state(status, "/lastState");
     let image = text(spec, "/image");
-    let restarts = int(status, "/restartCount").unwrap_or(0);
-    let (log, log_line) = last_log_line(sources, pod, name);
+    let end = last_words(sources, pod, name);
     let row = Row::new()
         .set("namespace", pod.namespace.as_str())
         .set("pod", pod.name.as_str())
         .set("name", name)
-        .set(
-            "workload",
-            serde_json::json!({"kind": owner.kind, "name": owner.name}),
-        )
-        .set(
-            "type",
-            if sidecar {
-                "sidecar"
-            } else if is_init {
-                "init"
-            } else {
-                "regular"
-            },
-        )
-        .text("image", image)
-        .text("registry", registry(image))
-        .set("is_proxy", name == PROXY)
+        .set("workload", owner.to_value())
+        .text("node", text(&pod.value, "/spec/nodeName"))
+        .set("type", role.kind())
         .set(
             "runs_before_proxy",
-            is_init && runs_before_proxy(&pod.value, name),
+            role.before_proxy && super::kube::is_meshed(&pod.value) && !OWN.contains(&name),
         )
-        .set(
-            "is_linkerd",
-            matches!(name, PROXY | "linkerd-init" | "linkerd-network-validator"),
-        )
-        .set(
-            "is_control_plane",
-            !label(&pod.value, "linkerd.io/control-plane-component").is_empty(),
-        )
-        .set("meshed", is_meshed(&pod.value))
-        .text("state", state)
-        .text("reason", text(detail, "/reason"))
-        .text("message", text(detail, "/message"))
-        .opt("exit_code", int(detail, "/exitCode"))
-        .time("started", time(detail, "/startedAt"))
-        .text("last_reason", text(last, "/reason"))
-        .text("last_message", text(last, "/message"))
-        .opt("last_exit_code", int(last, "/exitCode"))
-        .time("last_finished", time(last, "/finishedAt"))
-        .set("restarts", restarts)
-        .set("ready", flag(status, "/ready"))
+        .set("meshed", super::kube::is_meshed(&pod.value))
+        .set("is_proxy", name == PROXY)
+        .set("is_linkerd", OWN.contains(&name))
+        .set("is_control_plane", is_control_plane(&pod.value))
+        .text("component", label(&pod.value, super::kube::COMPONENT))
+        .text("extension", label(&pod.value, super::kube::EXTENSION))
+        .text("image", image)
+        .text("registry", registry(image))
         .set("ports", ports(spec))
         .set("probes", probes(spec))
-        .set(
-            "resources",
-            spec.get("resources")
-                .cloned()
-                .unwrap_or_else(|| serde_json::json!({})),
-        )
-        .text("last_log", &log_line);
+        .set("resources", resources(spec))
+        .opt(
+            "args",
+            spec.get("args").filter(|_| name == "linkerd-init").cloned(),
+        );
+    let row = security(row, spec);
+    let row = state(row, status).text("last_log", end.as_ref().map_or("", |e| e.excerpt.as_str()));
     let mut evidence = vec![pod.evidence(&excerpt(pod, name, status))];
-    evidence.extend(log);
+    evidence.extend(end);
     Fact {
         subjects: vec![pod.subject()],
         evidence,
@@ -106,58 +108,106 @@ fn fact(sources: &Sources<'_>, pod: &Object, spec: &Value, is_init: bool) -> Fac
     }
 }
 
-/// Whether an init container ends before the proxy starts: the proxy is an ordinary container, or
-/// a native sidecar further down the list.
-fn runs_before_proxy(pod: &Value, name: &str) -> bool {
-    let inits = list(pod, "/spec/initContainers");
-    let place = |wanted: &str| inits.iter().position(|c| text(c, "/name") == wanted);
-    let starts_traffic = !matches!(name, PROXY | "linkerd-init" | "linkerd-network-validator");
-    starts_traffic && is_meshed(pod) && place(PROXY).is_none_or(|proxy| place(name) < Some(proxy))
+/// What a container may do, as far as linkerd-init needs it.
+fn security(row: Row, spec: &Value) -> Row {
+    let capabilities = |side: &str| {
+        let names = list(spec, &format!("/securityContext/capabilities/{side}"));
+        (!names.is_empty()).then(|| names.to_vec())
+    };
+    row.opt("capabilities_added", capabilities("add"))
+        .opt("capabilities_dropped", capabilities("drop"))
+        .opt(
+            "privileged",
+            spec.pointer("/securityContext/privileged")
+                .and_then(Value::as_bool),
+        )
+        .opt("run_as_user", int(spec, "/securityContext/runAsUser"))
+}
+
+/// How a container is now, and how its previous instance ended.
+fn state(row: Row, status: &Value) -> Row {
+    let (state, detail) = current(status, "/state");
+    let (_, last) = current(status, "/lastState");
+    let killed = |detail: &Value| text(detail, "/reason") == "OOMKilled";
+    let waiting = if state == "waiting" {
+        text(detail, "/reason")
+    } else {
+        ""
+    };
+    row.text("state", state)
+        .text("reason", text(detail, "/reason"))
+        .text("waiting_reason", waiting)
+        .text("message", text(detail, "/message"))
+        .opt("exit_code", int(detail, "/exitCode"))
+        .opt("signal", int(detail, "/signal"))
+        .time("started", time(detail, "/startedAt"))
+        .time("finished", time(detail, "/finishedAt"))
+        .text("last_reason", text(last, "/reason"))
+        .text("last_message", text(last, "/message"))
+        .opt("last_exit_code", int(last, "/exitCode"))
+        .opt("last_signal", int(last, "/signal"))
+        .time("last_started", time(last, "/startedAt"))
+        .time("last_finished", time(last, "/finishedAt"))
+        .set("oom_killed", killed(detail) || killed(last))
+        .set("restarts", int(status, "/restartCount").unwrap_or(0))
+        .set("ready", flag(status, "/ready"))
+        .opt(
+            "startup_done",
+            status.get("started").and_then(Value::as_bool),
+        )
 }
 
 /// The name of a container's state, and what it says.
-fn state<'a>(status: &'a Value, pointer: &str) -> (&'a str, &'a Value) {
+fn current<'a>(status: &'a Value, pointer: &str) -> (&'a str, &'a Value) {
     let state = status.pointer(pointer).and_then(Value::as_object);
     let first = state.and_then(|s| s.iter().next());
     first.map_or(("", &Value::Null), |(name, detail)| (name.as_str(), detail))
 }
 
 fn excerpt(pod: &Object, name: &str, status: &Value) -> String {
-    let (kind, now) = state(status, "/state");
-    let (_, last) = state(status, "/lastState");
-    let mut parts = vec![format!(
-        "Pod {}/{}: container {name} {kind}",
-        pod.namespace, pod.name
-    )];
-    for (word, value) in [("", text(now, "/reason")), ("last ", text(last, "/reason"))] {
-        if !value.is_empty() {
-            parts.push(format!(", {word}{value}"));
-        }
+    let (kind, now) = current(status, "/state");
+    let (_, last) = current(status, "/lastState");
+    let kind = if kind.is_empty() {
+        "in an unknown state"
+    } else {
+        kind
+    };
+    let mut out = format!("Pod {}: container {name} {kind}", pod.place());
+    let reason = text(now, "/reason");
+    if !reason.is_empty() {
+        out.push(' ');
+        out.push_str(reason);
     }
-    if let Some(code) = int(now, "/exitCode").or_else(|| int(last, "/exitCode")) {
-        parts.push(format!(", exit code {code}"));
+    let mut add = |part: String| {
+        out.push_str(", ");
+        out.push_str(&part);
+    };
+    if let Some(code) = int(now, "/exitCode") {
+        add(format!("exit {code}"));
+    }
+    if let Some(code) = int(last, "/exitCode") {
+        let reason = text(last, "/reason");
+        add(format!("last exit {code} {reason}").trim_end().to_owned());
     }
     if let Some(restarts) = int(status, "/restartCount").filter(|r| *r > 0) {
-        parts.push(format!(", {restarts} restarts"));
+        add(format!("{restarts} restarts"));
     }
-    let message = text(now, "/message");
-    let message = if message.is_empty() {
-        text(last, "/message")
-    } else {
-        message
-    };
-    if !message.is_empty() {
-        parts.push(format!(": {message}"));
+    // What a program said when it ended tells more than the kubelet's "back-off 40s".
+    let messages = [text(last, "/message"), text(now, "/message")];
+    if let Some(message) = messages.into_iter().find(|m| !m.trim().is_empty()) {
+        let lines: Vec<&str> = message.lines().filter(|l| !l.trim().is_empty()).collect();
+        let line = lines
+            .get(telling(&lines))
+            .copied()
+            .unwrap_or_default()
+            .trim();
+        write!(out, ": {line}").unwrap_or_default();
     }
-    parts.concat()
+    out
 }
 
-/// The last line that a failed container wrote: of its previous instance if there is one.
-fn last_log_line(
-    sources: &Sources<'_>,
-    pod: &Object,
-    container: &str,
-) -> (Option<crate::evidence::Evidence>, String) {
+/// The line with which a container ended: of its previous instance if there is one.
+fn last_words(sources: &Sources<'_>, pod: &Object, container: &str) -> Option<Evidence> {
     let end = [true, false].into_iter().find_map(|previous| {
         let kind = EntryKind::PodLog {
             namespace: pod.namespace.clone(),
@@ -167,57 +217,136 @@ fn last_log_line(
         };
         let end = sources.log_ends.get(kind.path()?.as_str())?;
         // The kubelet answers so when it has thrown the log away.
-        let is_lost = end
-            .tail
-            .iter()
-            .any(|l| l.starts_with("unable to retrieve container logs"));
-        (!is_lost).then_some(end)
-    });
-    let Some(end) = end else {
-        return (None, String::new());
-    };
-    // A Go panic says what it is in its first line; other programs in their last.
-    let telling = end
-        .tail
-        .iter()
-        .position(|l| l.starts_with("panic:") || l.contains("panicked at"));
-    let at = telling.unwrap_or(end.tail.len().saturating_sub(1));
-    let line = end.tail.get(at).cloned().unwrap_or_default();
+        let lost = "unable to retrieve container logs";
+        (!end.tail.iter().any(|l| l.starts_with(lost))).then_some(end)
+    })?;
+    let lines: Vec<&str> = end.tail.iter().map(String::as_str).collect();
+    let at = telling(&lines);
+    let line = shorten(end.tail.get(at)?);
     let after = end.tail.len().saturating_sub(at + 1) as u64;
-    let evidence = crate::evidence::Evidence {
+    let evidence = Evidence::of_entry(end.entry.as_str(), line);
+    Some(Evidence {
         line: Some(end.line.saturating_sub(after)),
         time: end.time,
-        ..crate::evidence::Evidence::of_entry(end.entry.as_str(), &line)
-    };
-    (Some(evidence), crate::evidence::shorten(&line))
+        ..evidence
+    })
 }
 
-/// The registry part of an image: `cr.l5d.io`, or `docker.io` where none is named.
-fn registry(image: &str) -> &str {
-    match image.split_once('/') {
-        Some((first, _)) if first.contains(['.', ':']) || first == "localhost" => first,
-        None if image.is_empty() => "",
-        _ => "docker.io",
-    }
+/// Which of the last lines of a program tells why it ended: a panic says it in its first line,
+/// a program that prints its usage after an error in the line with the error, others in their
+/// last.
+fn telling(lines: &[&str]) -> usize {
+    let panics = |l: &&str| l.starts_with("panic:") || l.contains("panicked at");
+    let fails = |l: &&str| {
+        let start = l
+            .get(..l.floor_char_boundary(40))
+            .unwrap_or_default()
+            .to_ascii_lowercase();
+        ["error", "fatal", "failed"]
+            .iter()
+            .any(|word| start.contains(word))
+    };
+    let panic = lines.iter().position(panics);
+    panic
+        .or_else(|| lines.iter().rposition(fails))
+        .unwrap_or(lines.len().saturating_sub(1))
 }
 
 fn ports(spec: &Value) -> Value {
     let ports = list(spec, "/ports").iter().filter_map(|p| {
         let port = int(p, "/containerPort")?;
-        Some(serde_json::json!({"name": text(p, "/name"), "port": port}))
+        let row = Row::new().set("port", port).text("name", text(p, "/name"));
+        let protocol = text(p, "/protocol");
+        Some(
+            row.text("protocol", if protocol == "TCP" { "" } else { protocol })
+                .build(),
+        )
     });
     Value::Array(ports.collect())
 }
 
-/// Which probes there are, with the port each asks.
+/// Which probes there are: how each asks, and at which port and path.
 fn probes(spec: &Value) -> Value {
-    let kinds = ["readinessProbe", "livenessProbe", "startupProbe"];
-    let probes = kinds.into_iter().filter_map(|kind| {
-        let probe = spec.get(kind)?;
-        let port = probe
-            .pointer("/httpGet/port")
-            .or_else(|| probe.pointer("/tcpSocket/port"));
-        Some((kind.to_owned(), port.cloned().unwrap_or(Value::Bool(true))))
+    let names = [
+        ("readiness", "readinessProbe"),
+        ("liveness", "livenessProbe"),
+        ("startup", "startupProbe"),
+    ];
+    let probes = names.into_iter().filter_map(|(name, field)| {
+        let probe = spec.get(field)?;
+        let kinds = [
+            ("http", "httpGet"),
+            ("tcp", "tcpSocket"),
+            ("grpc", "grpc"),
+            ("exec", "exec"),
+        ];
+        let (kind, asked) = kinds
+            .into_iter()
+            .find_map(|(kind, field)| Some((kind, probe.get(field)?)))?;
+        let row = Row::new()
+            .set("kind", kind)
+            .opt("port", asked.get("port").cloned())
+            .text("path", text(asked, "/path"));
+        Some((name.to_owned(), row.build()))
     });
     Value::Object(probes.collect())
+}
+
+/// The field `images` of other tables: container name to image.
+pub(super) fn images(template: &Value) -> Value {
+    let images = super::kube::spec_containers(template)
+        .map(|c| (text(c, "/name").to_owned(), json!(text(c, "/image"))));
+    Value::Object(images.filter(|(name, _)| !name.is_empty()).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::telling;
+    use crate::facts::testing::{facts, list, row};
+
+    #[test]
+    fn the_line_that_tells_why_a_program_ended_is_found() {
+        assert_eq!(
+            telling(&[
+                "ok",
+                "panic: assignment to entry in nil map",
+                "",
+                "goroutine 1"
+            ]),
+            1
+        );
+        assert_eq!(
+            telling(&["Error: valid values are only", "Usage:", "  --ipv6"]),
+            0
+        );
+        assert_eq!(telling(&["one", "DATABASE_URL is not set"]), 1);
+        assert_eq!(telling(&[]), 0);
+    }
+
+    #[test]
+    fn a_container_that_loops_tells_its_states() {
+        let pod = json!({"metadata": {"name": "cart-0", "namespace": "shop"},
+            "spec": {"containers": [{"name": "cart", "image": "example.com/cart:1", "ports": "none"}]},
+            "status": {"containerStatuses": [{"name": "cart", "restartCount": 5, "ready": false,
+                "state": {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 40s"}},
+                "lastState": {"terminated": {"exitCode": 137, "reason": "OOMKilled", "finishedAt": 12}}}]}});
+        let facts = facts(
+            &[("cluster-resources/pods/shop.json", list("Pod", &[pod]))],
+            None,
+        );
+        let cart = row(&facts, "containers", "name", "cart");
+        assert_eq!(cart["waiting_reason"], "CrashLoopBackOff");
+        assert_eq!(
+            (&cart["last_exit_code"], &cart["oom_killed"]),
+            (&json!(137), &json!(true))
+        );
+        assert!(cart.get("last_finished").is_none());
+        let excerpt = &facts.table("containers")[0].evidence[0].excerpt;
+        assert_eq!(
+            excerpt,
+            "Pod shop/cart-0: container cart waiting CrashLoopBackOff, last exit 137 OOMKilled, 5 restarts: back-off 40s"
+        );
+    }
 }

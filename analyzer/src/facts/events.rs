@@ -1,13 +1,11 @@
-//! The table `events`: Kubernetes events of either API, and the table that
-//! `kubectl get events` prints.
+//! The table `events`: Kubernetes events of either API.
 
-use std::sync::Arc;
+use serde_json::Value;
 
-use bundle::EntryInfo;
-use serde_json::{Value, json};
+use jiff::{SignedDuration, Timestamp};
 
-use super::row::{Row, int, text, time};
-use super::{Fact, Object, Piece, Sources};
+use super::row::{Row, int, seconds_between, text, time};
+use super::{Fact, Object, Sources};
 use crate::evidence::Subject;
 
 /// Derives the table.
@@ -19,77 +17,110 @@ pub(super) fn derive(sources: &Sources<'_>) -> Vec<Fact> {
         .collect()
 }
 
-#[expect(
-    clippy::too_many_lines,
-    reason = "one line for each field of the table"
-)]
+/// What an event is about.
+struct About<'a> {
+    kind: &'a str,
+    namespace: &'a str,
+    name: &'a str,
+    field_path: &'a str,
+}
+
+impl<'a> About<'a> {
+    fn of(event: &'a Object) -> Self {
+        let value = &event.value;
+        let object = value
+            .get("involvedObject")
+            .or_else(|| value.get("regarding"))
+            .unwrap_or(&Value::Null);
+        let namespace = match text(object, "/namespace") {
+            "" => event.namespace.as_str(),
+            namespace => namespace,
+        };
+        Self {
+            kind: text(object, "/kind"),
+            namespace,
+            name: text(object, "/name"),
+            field_path: text(object, "/fieldPath"),
+        }
+    }
+
+    fn is_cluster_scoped(&self) -> bool {
+        let known = bundle::resources::RESOURCES.iter();
+        known.filter(|r| r.kind == self.kind).any(|r| !r.namespaced)
+    }
+
+    /// Whether the object is still there. `None` if the bundle does not tell.
+    fn exists(&self, sources: &Sources<'_>) -> Option<bool> {
+        let namespace = if self.is_cluster_scoped() {
+            ""
+        } else {
+            self.namespace
+        };
+        let is_there = sources.object(self.kind, namespace, self.name).is_some();
+        (is_there || sources.is_complete(self.kind, namespace)).then_some(is_there)
+    }
+
+    fn subject(&self, event: &Object) -> Subject {
+        if self.kind.is_empty() || self.name.is_empty() {
+            return event.subject();
+        }
+        if self.is_cluster_scoped() || self.namespace.is_empty() {
+            return Subject::cluster(self.kind, self.name);
+        }
+        Subject::namespaced(self.kind, self.namespace, self.name)
+    }
+}
+
 fn fact(sources: &Sources<'_>, event: &Object) -> Fact {
     let value = &event.value;
-    let object = value
-        .pointer("/involvedObject")
-        .or_else(|| value.get("regarding"))
-        .unwrap_or(&Value::Null);
-    let message = match text(value, "/message") {
-        "" => text(value, "/note"),
-        message => message,
-    };
-    let count = int(value, "/count")
-        .or_else(|| int(value, "/series/count"))
-        .or_else(|| int(value, "/deprecatedCount"))
-        .unwrap_or(1);
-    let times = [
-        "/lastTimestamp",
-        "/series/lastObservedTime",
-        "/deprecatedLastTimestamp",
-        "/eventTime",
-    ];
-    let last = times.iter().find_map(|p| time(value, p));
-    let firsts = [
-        "/firstTimestamp",
-        "/deprecatedFirstTimestamp",
-        "/eventTime",
-        "/metadata/creationTimestamp",
-    ];
-    let first = firsts.iter().find_map(|p| time(value, p)).or(last);
+    let about = About::of(event);
+    let message = [text(value, "/message"), text(value, "/note")]
+        .into_iter()
+        .find(|m| !m.is_empty())
+        .unwrap_or_default();
+    let counts = ["/series/count", "/count", "/deprecatedCount"];
+    let count = counts.iter().find_map(|p| int(value, p)).unwrap_or(1);
+    let (first, last) = times(sources, value);
     let (reason, kind) = (text(value, "/reason"), text(value, "/type"));
-    let (object_kind, object_name) = (text(object, "/kind"), text(object, "/name"));
-    let namespace = match text(object, "/namespace") {
-        "" => event.namespace.as_str(),
-        namespace => namespace,
-    };
-    let field_path = text(object, "/fieldPath");
-    let owner = sources.owner(namespace, object_name);
-    let row = Row::new()
-        .set("namespace", namespace)
+    let subject = about.subject(event);
+    let mut row = Row::new()
+        .set("namespace", about.namespace)
         .set("type", kind)
         .set("reason", reason)
         .set("message", message)
         .set("count", count)
         .time("first", first)
         .time("last", last)
+        .opt("age_s", last.map(|t| seconds_between(t, sources.at())))
         .opt(
-            "age_s",
-            last.map(|t| super::row::seconds_between(t, sources.at())),
+            "duration_s",
+            first
+                .zip(last)
+                .map(|(first, last)| seconds_between(first, last)),
         )
-        .set(
-            "object",
-            json!({"kind": object_kind, "namespace": namespace, "name": object_name}),
-        )
-        .set("workload", json!({"kind": owner.kind, "name": owner.name}))
-        .text("container", container(field_path, message))
-        .text("reporter", reporter(value));
-    let subject = match (object_kind, object_name) {
-        ("", _) | (_, "") => Subject::namespaced("Event", namespace, event.name.as_str()),
-        ("Node" | "Namespace", name) => Subject::cluster(object_kind, name),
-        (kind, name) => Subject::namespaced(kind, namespace, name),
-    };
+        .set("object", object(&about))
+        .opt("object_exists", about.exists(sources))
+        .text("container", container(about.field_path, message))
+        .text("reporter", reporter(value))
+        .text("host", text(value, "/source/host"));
+    if !about.is_cluster_scoped() && !about.name.is_empty() {
+        row = row.set(
+            "workload",
+            sources
+                .owner_of(about.kind, about.namespace, about.name)
+                .to_value(),
+        );
+    }
     let times = if count > 1 {
         format!(" ({count} times)")
     } else {
         String::new()
     };
-    let excerpt = format!("{kind} {reason} {object_kind}/{object_name}{times}: {message}");
-    let mut evidence = event.evidence(&excerpt);
+    let excerpt = format!(
+        "{kind} {reason} {}/{}{times}: {message}",
+        about.kind, about.name
+    );
+    let mut evidence = event.evidence(excerpt.trim_start());
     evidence.time = last.or(first);
     Fact {
         subjects: vec![subject],
@@ -98,107 +129,127 @@ fn fact(sources: &Sources<'_>, event: &Object) -> Fact {
     }
 }
 
+fn object(about: &About<'_>) -> Value {
+    Row::new()
+        .set("kind", about.kind)
+        .set("namespace", about.namespace)
+        .set("name", about.name)
+        .text("field_path", about.field_path)
+        .build()
+}
+
+/// When an event was seen first and last.
+fn times(sources: &Sources<'_>, value: &Value) -> (Option<Timestamp>, Option<Timestamp>) {
+    let lasts = [
+        "/series/lastObservedTime",
+        "/lastTimestamp",
+        "/deprecatedLastTimestamp",
+        "/eventTime",
+    ];
+    let firsts = [
+        "/firstTimestamp",
+        "/deprecatedFirstTimestamp",
+        "/eventTime",
+        "/metadata/creationTimestamp",
+    ];
+    let age = int(value, "/printedAge").map(SignedDuration::from_secs);
+    // A printed table only says how long ago it was; it is taken to be as old as the bundle.
+    let printed = age.and_then(|age| sources.at().checked_sub(age).ok());
+    let last = lasts.iter().find_map(|p| time(value, p)).or(printed);
+    let first = firsts.iter().find_map(|p| time(value, p)).or(last);
+    (first, last)
+}
+
 fn reporter(value: &Value) -> &str {
-    match text(value, "/source/component") {
-        "" => text(value, "/reportingComponent"),
-        component => component,
-    }
+    let places = [
+        "/source/component",
+        "/reportingComponent",
+        "/reportingController",
+        "/deprecatedSource/component",
+    ];
+    places
+        .iter()
+        .map(|p| text(value, p))
+        .find(|s| !s.is_empty())
+        .unwrap_or_default()
 }
 
 /// The container that an event is about: from the field path, else from the message.
 fn container<'a>(field_path: &'a str, message: &'a str) -> &'a str {
-    let quoted = |path: &'a str| path.split_once('{')?.1.strip_suffix('}');
-    let told = message
-        .split_once("failed container ")
-        .map(|(_, rest)| rest.split(' ').next());
-    quoted(field_path).or(told.flatten()).unwrap_or_default()
-}
-
-/// Whether text is the table that `kubectl get events` prints.
-pub(super) fn is_table(start: &[u8]) -> bool {
-    let line = start.split(|b| *b == b'\n').next().unwrap_or_default();
-    let head = String::from_utf8_lossy(line);
-    ["LAST SEEN", "TYPE", "REASON", "OBJECT", "MESSAGE"]
-        .iter()
-        .all(|word| head.contains(word))
-}
-
-/// Parses the table that `kubectl get events` prints, with or without the namespace column.
-pub(super) fn parse_table(entry: &Arc<EntryInfo>, bytes: &[u8]) -> Vec<Piece> {
-    let content = String::from_utf8_lossy(bytes);
-    let mut lines = content
-        .lines()
-        .enumerate()
-        .filter(|(_, l)| !l.trim().is_empty());
-    let Some((_, head)) = lines.next() else {
-        return Vec::new();
+    let in_braces = field_path
+        .split_once('{')
+        .and_then(|(_, rest)| rest.strip_suffix('}'));
+    let named = || {
+        let starts = [
+            "failed container ",
+            "Stopping container ",
+            "Created container ",
+            "Started container ",
+            "Container ",
+        ];
+        let rest = starts
+            .iter()
+            .find_map(|s| message.split_once(s))
+            .map(|(_, rest)| rest)?;
+        rest.split([' ', ',', '=']).next()
     };
-    let names = [
-        "NAMESPACE",
-        "LAST SEEN",
-        "TYPE",
-        "REASON",
-        "OBJECT",
-        "MESSAGE",
-    ];
-    // Columns of a kubectl table start where their heads start.
-    let mut columns: Vec<(usize, &str)> = names
-        .iter()
-        .filter_map(|name| Some((head.find(name)?, *name)))
-        .collect();
-    columns.sort_unstable();
-    let rows = lines.map(|(number, line)| {
-        let cell = |wanted: &str| {
-            let at = columns.iter().position(|(_, name)| *name == wanted)?;
-            let start = columns.get(at)?.0;
-            let end = columns
-                .get(at + 1)
-                .map_or(line.len(), |(next, _)| (*next).min(line.len()));
-            line.get(start..end).map(str::trim)
-        };
-        let object = cell("OBJECT").unwrap_or_default();
-        let (kind, name) = object.split_once('/').unwrap_or(("", object));
-        let namespace = cell("NAMESPACE").unwrap_or_default();
-        let value = json!({
-            "metadata": {"namespace": namespace, "name": format!("line-{}", number + 1)},
-            "involvedObject": {"kind": kind_name(kind), "namespace": namespace, "name": name},
-            "type": cell("TYPE"), "reason": cell("REASON"), "message": cell("MESSAGE"),
-        });
-        Piece::Object(Box::new(Object {
-            kind: "Event".to_owned(),
-            namespace: namespace.to_owned(),
-            name: format!("line-{}", number + 1),
-            value,
-            entry: entry.path.to_string(),
-            line: Some(number as u64 + 1),
-        }))
-    });
-    rows.collect()
-}
-
-/// The kind that kubectl shortens to a lower-case resource name.
-fn kind_name(resource: &str) -> String {
-    let found = bundle::resources::RESOURCES
-        .iter()
-        .find(|r| r.kind.eq_ignore_ascii_case(resource) || r.plural == resource);
-    found.map_or_else(|| resource.to_owned(), |r| r.kind.to_owned())
+    in_braces.or_else(named).unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use serde_json::json;
+
+    use super::container;
+    use crate::facts::testing::{facts, list, row};
 
     #[test]
-    fn the_table_of_kubectl_is_read_by_its_columns() {
-        let table = "LAST SEEN   TYPE      REASON    OBJECT            MESSAGE\n2m          Warning   BackOff   pod/cart-1        Back-off restarting failed container app in pod cart-1\n";
-        assert!(is_table(table.as_bytes()));
-        let entry = crate::facts::testing::entry(&bundle::EntryPath::parse("events.txt").unwrap());
-        let pieces = parse_table(&entry, table.as_bytes());
-        let [Piece::Object(event)] = pieces.as_slice() else {
-            panic!("{pieces:?}")
+    fn a_container_is_found_in_the_path_or_the_message() {
+        assert_eq!(
+            container("spec.initContainers{linkerd-proxy}", ""),
+            "linkerd-proxy"
+        );
+        assert_eq!(
+            container("", "Back-off restarting failed container app in pod cart-1"),
+            "app"
+        );
+        assert_eq!(container("spec", "nothing"), "");
+    }
+
+    #[test]
+    fn an_event_of_the_new_api_gives_the_same_row() {
+        let old = json!({"metadata": {"name": "cart.1", "namespace": "shop"}, "reason": "Unhealthy", "type": "Warning",
+            "message": "Readiness probe failed", "count": 4, "lastTimestamp": "2026-11-23T11:59:00Z",
+            "involvedObject": {"kind": "Pod", "name": "cart-1", "namespace": "shop"}, "source": {"component": "kubelet"}});
+        let new = json!({"metadata": {"name": "cart.2", "namespace": "shop"}, "reason": "Unhealthy", "type": "Warning",
+            "note": "Readiness probe failed", "series": {"count": 4, "lastObservedTime": "2026-11-23T11:59:00Z"},
+            "regarding": {"kind": "Pod", "name": "cart-1", "namespace": "shop"}, "reportingController": "kubelet"});
+        let of = |event| {
+            let facts = facts(
+                &[(
+                    "cluster-resources/events/shop.json",
+                    list("Event", &[event]),
+                )],
+                None,
+            );
+            row(&facts, "events", "reason", "Unhealthy").clone()
         };
-        assert_eq!(text(&event.value, "/reason"), "BackOff");
-        assert_eq!(text(&event.value, "/involvedObject/kind"), "Pod");
-        assert_eq!(container("", text(&event.value, "/message")), "app");
+        let (mut old, mut new) = (of(old), of(new));
+        for row in [&mut old, &mut new] {
+            row.as_object_mut().unwrap().remove("first");
+        }
+        assert_eq!(old, new);
+        assert_eq!(old["age_s"], 60.0);
+    }
+
+    #[test]
+    fn fields_of_the_wrong_type_are_left_out() {
+        let odd = json!({"metadata": {"name": "x", "namespace": 7}, "reason": ["a"], "count": "many", "involvedObject": 3});
+        let facts = facts(
+            &[("cluster-resources/events/shop.json", list("Event", &[odd]))],
+            None,
+        );
+        assert_eq!(facts.table("events").len(), 1);
+        assert_eq!(facts.table("events")[0].fields["count"], 1);
     }
 }

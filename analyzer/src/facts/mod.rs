@@ -2,27 +2,55 @@
 //!
 //! A fact is a row of a named table (`pods`, `services`, `certificates`, …). Rules read rows
 //! through CEL, where `row` is the row's fields. Each row knows what it is about and where it
-//! was read. `docs/facts.md` lists every table and field.
+//! was read. `docs/facts.md` lists the tables and fields of the mesh model,
+//! `docs/facts-signals.md` those of metrics, certificates and iptables.
 //!
 //! Two steps, so that the first runs on every core while the bundle is read:
 //! [`parse`] turns one entry into [`Piece`]s; [`derive()`] joins all pieces into tables.
+//!
+//! Fields that are not known are left out of a row, so that rules can ask with `has`. Times are
+//! RFC 3339 text, durations are seconds as numbers, sizes are bytes, CPU is millicores.
 
 mod certificates;
 mod cluster;
+mod components;
 mod containers;
+mod endpoints;
+mod event_table;
 mod events;
+mod inject;
+mod injector;
 mod iptables;
+mod jobs;
+mod kube;
+mod listen;
 mod mesh;
 mod metrics;
+mod namespaces;
 mod object;
+#[cfg(test)]
+mod odd;
+mod owner;
 mod pods;
 mod policy;
 mod proxies;
+mod proxy_state;
+mod quantity;
+mod reader;
+#[cfg(test)]
+mod recorded;
+mod routes;
 mod row;
+mod service_ports;
 mod services;
 mod sources;
+#[cfg(test)]
+mod testing;
+mod trim;
+mod versions;
 mod webhooks;
 mod workloads;
+mod yaml;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -34,6 +62,7 @@ use serde_json::Value;
 
 use crate::evidence::{Evidence, Subject};
 pub use object::Object;
+pub use owner::guess as guess_workload;
 pub(crate) use sources::Sources;
 
 /// One row of a fact table.
@@ -46,6 +75,9 @@ pub struct Fact {
     /// The fields, an object.
     pub fields: Value,
 }
+
+/// A table's name and its rows.
+pub(crate) type Table = (&'static str, Vec<Fact>);
 
 /// All fact tables, by name. Rows are in a stable order.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -78,6 +110,8 @@ pub struct Gap {
 pub enum Piece {
     /// One Kubernetes object.
     Object(Box<Object>),
+    /// A list of objects was read, so what it does not name is not there.
+    Listed(Listed),
     /// One scrape of a `/metrics` endpoint.
     Scrape(Box<metrics::Scrape>),
     /// A certificate chain that a server presented.
@@ -85,13 +119,22 @@ pub enum Piece {
     /// The log of an init container that has to do with iptables.
     InitLog(Box<iptables::InitLog>),
     /// What a proxy's admin port told.
-    ProxyState(Box<proxies::ProxyState>),
+    ProxyState(Box<proxy_state::ProxyState>),
     /// The API server's version.
     ServerVersion(String),
     /// Where a log ends.
     LogEnd(Box<LogEnd>),
     /// Something that could not be parsed.
     Gap(Gap),
+}
+
+/// Which list was read whole.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Listed {
+    /// The kind of its objects.
+    pub kind: String,
+    /// The namespace that it covers; empty if all of the kind's objects are in it.
+    pub namespace: String,
 }
 
 /// The end of one container's log.
@@ -138,32 +181,32 @@ pub fn wants(entry: &EntryInfo) -> bool {
         | EntryKind::ProxyIdentity { .. }
         | EntryKind::ServerTls { .. }
         | EntryKind::ProxyState { .. } => true,
-        EntryKind::PodLog { .. } => iptables::wants(entry),
-        EntryKind::Other => is_foreign_structure(entry.path.file_name(), entry.bytes),
+        EntryKind::PodLog { .. } => iptables::wants_log(entry),
+        EntryKind::Other => {
+            is_foreign_structure(entry.path.file_name()) || iptables::wants_log(entry)
+        }
         _ => false,
     }
 }
 
-/// A text beyond this is a log, not something that somebody printed.
-const MAX_PRINTED_BYTES: u64 = 16 << 20;
-
-/// Whether a file of a foreign bundle may hold objects, metrics, certificates or events, told by
-/// its name. What a `.txt` holds only its content tells.
-fn is_foreign_structure(name: &str, bytes: Option<u64>) -> bool {
+/// Whether a file of a foreign bundle may hold objects, metrics, certificates or events.
+fn is_foreign_structure(name: &str) -> bool {
     let lower = name.to_ascii_lowercase();
-    let extension = lower.rsplit_once('.').map(|(_, extension)| extension);
-    match extension {
-        Some("json" | "yaml" | "yml" | "prom" | "metrics" | "pem" | "crt") => true,
-        Some("txt" | "out") | None => bytes.is_some_and(|b| b <= MAX_PRINTED_BYTES),
-        Some("log") => false,
-        Some(_) => lower.contains("event"),
-    }
+    let endings = [
+        ".json", ".yaml", ".yml", ".txt", ".prom", ".metrics", ".pem", ".crt",
+    ];
+    let is_log = lower.rsplit('.').next() == Some("log");
+    !lower.contains('.')
+        || endings.iter().any(|e| lower.ends_with(e))
+        || (lower.contains("event") && !is_log)
 }
 
 /// Parses one entry. Pure; runs on any thread.
 pub fn parse(entry: &Arc<EntryInfo>, bytes: &[u8], demand: &Demand) -> Vec<Piece> {
     match &entry.kind {
-        EntryKind::Objects { .. } | EntryKind::CustomObjects { .. } => object::parse(entry, bytes),
+        EntryKind::Objects { .. } | EntryKind::CustomObjects { .. } => {
+            reader::parse(entry, bytes, demand)
+        }
         EntryKind::ClusterVersion => mesh::parse_version(entry, bytes),
         EntryKind::ProxyMetrics { .. } | EntryKind::ControllerMetrics { .. } => {
             metrics::parse(entry, bytes, demand)
@@ -171,7 +214,7 @@ pub fn parse(entry: &Arc<EntryInfo>, bytes: &[u8], demand: &Demand) -> Vec<Piece
         EntryKind::ProxyIdentity { .. } | EntryKind::ServerTls { .. } => {
             certificates::parse(entry, bytes)
         }
-        EntryKind::ProxyState { .. } => proxies::parse(entry, bytes),
+        EntryKind::ProxyState { .. } => proxy_state::parse(entry, bytes),
         EntryKind::PodLog { .. } => iptables::parse(entry, bytes),
         _ => parse_foreign(entry, bytes, demand),
     }
@@ -180,25 +223,16 @@ pub fn parse(entry: &Arc<EntryInfo>, bytes: &[u8], demand: &Demand) -> Vec<Piece
 /// Parses a file that is told by its content alone.
 fn parse_foreign(entry: &Arc<EntryInfo>, bytes: &[u8], demand: &Demand) -> Vec<Piece> {
     let start = bytes.trim_ascii_start();
-    if start.starts_with(b"-----BEGIN") {
+    if iptables::wants_log(entry) {
+        iptables::parse(entry, bytes)
+    } else if start.starts_with(b"-----BEGIN") {
         certificates::parse(entry, bytes)
     } else if start.starts_with(b"# HELP") || start.starts_with(b"# TYPE") {
         metrics::parse(entry, bytes, demand)
-    } else if events::is_table(start) {
-        events::parse_table(entry, bytes)
-    } else if [
-        b"{".as_slice(),
-        b"[",
-        b"apiVersion:",
-        b"kind:",
-        b"items:",
-        b"---",
-        b"metadata:",
-    ]
-    .iter()
-    .any(|first| start.starts_with(first))
-    {
-        object::parse(entry, bytes)
+    } else if event_table::is_table(start) {
+        event_table::parse(entry, bytes)
+    } else if reader::is_likely(start) {
+        reader::parse(entry, bytes, demand)
     } else {
         Vec::new()
     }
@@ -207,74 +241,33 @@ fn parse_foreign(entry: &Arc<EntryInfo>, bytes: &[u8], demand: &Demand) -> Vec<P
 /// Joins the pieces, in any order, into tables that do not depend on that order.
 pub fn derive(pieces: Vec<Piece>, context: Context<'_>) -> Facts {
     let sources = Sources::new(pieces, context);
-    let mut facts = Facts {
-        tables: BTreeMap::new(),
-        gaps: sources.gaps.clone(),
-    };
-    let mut add = |name: &'static str, rows: Vec<Fact>| {
-        facts.tables.insert(name, rows);
-    };
-    add("mesh", mesh::derive(&sources));
-    add("pods", pods::derive(&sources));
-    add("containers", containers::derive(&sources));
-    add("workloads", workloads::derive(&sources));
-    add("services", services::derive(&sources));
-    add("nodes", cluster::nodes(&sources));
-    add("namespaces", cluster::namespaces(&sources));
-    add("apiservices", cluster::apiservices(&sources));
-    add("ledger", cluster::ledger(&sources));
-    add("objects", cluster::objects(&sources));
-    add("events", events::derive(&sources));
-    add("webhooks", webhooks::derive(&sources));
-    add("proxies", proxies::derive(&sources));
-    add("policy_problems", policy::derive(&sources));
-    add("iptables", iptables::derive(&sources));
-    for (name, rows) in metrics::derive(&sources) {
-        add(name, rows);
-    }
-    for (name, rows) in certificates::derive(&sources) {
-        add(name, rows);
-    }
-    facts
-}
-
-#[cfg(test)]
-pub(crate) mod testing {
-    //! What tests of the derivations need.
-
-    use std::sync::Arc;
-
-    use bundle::layout::EntryKind;
-    use bundle::{EntryInfo, EntryPath};
-
-    /// An entry at this path.
-    pub(crate) fn entry(path: &EntryPath) -> Arc<EntryInfo> {
-        Arc::new(EntryInfo {
-            path: path.clone(),
-            kind: EntryKind::of(path),
-            bytes: None,
-        })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_table_has_its_place_in_the_documentation() {
-        let documentation = include_str!("../../../docs/facts.md");
-        let demand = Demand::default();
-        let context = Context {
-            at: Timestamp::UNIX_EPOCH,
-            manifest: None,
-            demand: &demand,
-        };
-        for table in derive(Vec::new(), context).tables.keys() {
-            assert!(
-                documentation.contains(&format!("\n## {table}\n")),
-                "{table}"
-            );
-        }
+    let mut tables: BTreeMap<&'static str, Vec<Fact>> = BTreeMap::from([
+        ("mesh", mesh::derive(&sources)),
+        ("components", components::derive(&sources)),
+        ("versions", versions::derive(&sources)),
+        ("pods", pods::derive(&sources)),
+        ("containers", containers::derive(&sources)),
+        ("proxies", proxies::derive(&sources)),
+        ("workloads", workloads::derive(&sources)),
+        ("services", services::derive(&sources)),
+        ("nodes", cluster::nodes(&sources)),
+        ("namespaces", namespaces::derive(&sources)),
+        ("apiservices", cluster::apiservices(&sources)),
+        ("leases", cluster::leases(&sources)),
+        ("ledger", cluster::ledger(&sources)),
+        ("objects", cluster::objects(&sources)),
+        ("events", events::derive(&sources)),
+        ("webhooks", webhooks::derive(&sources)),
+        ("routes", routes::derive(&sources)),
+        ("iptables", iptables::derive(&sources)),
+        ("iptables_probes", iptables::probes(&sources)),
+    ]);
+    tables.extend(policy::derive(&sources));
+    tables.extend(metrics::derive(&sources));
+    tables.extend(certificates::derive(&sources));
+    services::add_clients(&mut tables);
+    Facts {
+        tables,
+        gaps: sources.gaps,
     }
 }

@@ -1,52 +1,83 @@
-//! The table `pods`: every pod, whether it is meshed, and if not, why.
+//! The table `pods`: every pod, its state, whether it is meshed, and if not, why.
 
 use serde_json::Value;
 
-use super::row::{Row, entries, flag, list, seconds_between, text, time};
+use super::inject;
+use super::injector::Injector;
+use super::kube::{
+    COMPONENT, EXTENSION, annotation, condition, conditions, config, is_meshed, is_native_sidecar,
+    label, proxy_of, status_of, statuses, tag,
+};
+use super::proxies::identity;
+use super::row::{Row, flag, int, list, seconds_between, text, time};
 use super::{Fact, Object, Sources};
 
-/// Name of the proxy's container.
-pub(super) const PROXY: &str = "linkerd-proxy";
-const INJECT: &str = "linkerd.io/inject";
+pub(super) use super::kube::PROXY;
 
 /// Derives the table.
 pub(super) fn derive(sources: &Sources<'_>) -> Vec<Fact> {
+    let injector = Injector::of(sources);
     sources
         .kind("Pod")
         .iter()
-        .map(|pod| fact(sources, pod))
+        .map(|pod| fact(sources, pod, &injector))
         .collect()
 }
 
-#[expect(
-    clippy::too_many_lines,
-    reason = "one line for each field of the table"
-)]
-fn fact(sources: &Sources<'_>, pod: &Object) -> Fact {
+fn fact(sources: &Sources<'_>, pod: &Object, injector: &Injector<'_>) -> Fact {
+    let value = &pod.value;
+    let meshed = is_meshed(value);
+    let (reason, detail) = if meshed {
+        ("", String::new())
+    } else {
+        inject::reason(sources, pod, injector)
+    };
+    let status = status(value);
+    let row = state(Row::new(), sources, pod)
+        .text("status", &status)
+        .set("meshed", meshed)
+        .text("not_meshed_reason", reason)
+        .text("not_meshed_detail", &detail);
+    let row = injection(row, sources, pod);
+    let row = if meshed { proxy(row, pod) } else { row };
+    let mesh = if meshed {
+        "meshed".to_owned()
+    } else {
+        format!("not meshed ({reason})")
+    };
+    let excerpt = format!("Pod {}: {status}, {mesh}{}", pod.place(), readiness(value));
+    Fact {
+        subjects: vec![pod.subject()],
+        evidence: vec![pod.evidence(&excerpt)],
+        fields: row.build(),
+    }
+}
+
+/// What Kubernetes says of any pod.
+fn state(row: Row, sources: &Sources<'_>, pod: &Object) -> Row {
     let value = &pod.value;
     let owner = sources.owner(&pod.namespace, &pod.name);
-    let meshed = is_meshed(value);
-    let expected = is_injection_expected(sources, pod);
-    let deleted = time(value, "/metadata/deletionTimestamp");
     let created = time(value, "/metadata/creationTimestamp");
+    let deleted = time(value, "/metadata/deletionTimestamp");
     let stuck = stuck_in(value);
-    let ready = condition(value, "Ready");
-    let row = Row::new()
-        .set("namespace", pod.namespace.as_str())
+    let revision = [
+        label(value, "pod-template-hash"),
+        label(value, "controller-revision-hash"),
+    ];
+    row.set("namespace", pod.namespace.as_str())
         .set("name", pod.name.as_str())
-        .set(
-            "workload",
-            serde_json::json!({"kind": owner.kind, "name": owner.name}),
-        )
+        .set("workload", owner.to_value())
         .text("node", text(value, "/spec/nodeName"))
+        .opt("node_ready", node_ready(sources, value))
         .text("phase", text(value, "/status/phase"))
         .text("reason", text(value, "/status/reason"))
         .text("message", text(value, "/status/message"))
-        .set("ready", ready.is_some_and(|c| text(c, "/status") == "True"))
+        .set("ready", super::kube::is_true(value, "Ready"))
         .set(
             "scheduled",
             condition(value, "PodScheduled").is_none_or(|c| text(c, "/status") != "False"),
         )
+        .set("conditions", conditions(value))
         .time("created", created)
         .opt("age_s", created.map(|t| seconds_between(t, sources.at())))
         .set("deleting", deleted.is_some())
@@ -55,189 +86,284 @@ fn fact(sources: &Sources<'_>, pod: &Object) -> Fact {
             deleted.map(|t| seconds_between(t, sources.at())),
         )
         .set("host_network", flag(value, "/spec/hostNetwork"))
-        .set("meshed", meshed)
-        .set("injection_expected", expected)
-        .text("service_account", text(value, "/spec/serviceAccountName"))
         .text("ip", text(value, "/status/podIP"))
-        .set("restarts", restarts(value))
-        .set("native_sidecar", is_native_sidecar(value))
-        .set("config", config(value))
-        .text(
-            "component",
-            label(value, "linkerd.io/control-plane-component"),
+        .text("service_account", text(value, "/spec/serviceAccountName"))
+        .set(
+            "restarts",
+            statuses(value)
+                .filter_map(|s| int(s, "/restartCount"))
+                .sum::<i64>(),
         )
-        .text("extension", label(value, "linkerd.io/extension"))
-        .text("stuck_in", &stuck)
+        .text("stuck_in", stuck.unwrap_or_default())
         .text(
-            "not_meshed_reason",
-            if meshed || !expected {
-                ""
-            } else {
-                not_meshed_reason(sources, pod)
-            },
-        );
-    let state = if meshed { "meshed" } else { "not meshed" };
-    let (phase, name) = (text(value, "/status/phase"), &pod.name);
-    let excerpt = match stuck.as_str() {
-        "" => format!("Pod {}/{name}: {phase}, {state}", pod.namespace),
-        stuck => format!(
-            "Pod {}/{name}: {phase}, {state}, stuck in container {stuck}",
-            pod.namespace
-        ),
-    };
-    Fact {
-        subjects: vec![pod.subject()],
-        evidence: vec![pod.evidence(&excerpt)],
-        fields: row.build(),
+            "revision",
+            revision
+                .into_iter()
+                .find(|r| !r.is_empty())
+                .unwrap_or_default(),
+        )
+        .text("component", label(value, COMPONENT))
+        .text("extension", label(value, EXTENSION))
+}
+
+/// What was asked of the injector.
+fn injection(row: Row, sources: &Sources<'_>, pod: &Object) -> Row {
+    let set = inject::setting(sources, pod);
+    let config = config(&pod.value);
+    let ports = |name: &str| text(&config, &format!("/{name}")).to_owned();
+    row.opt("injection_expected", set.is_expected)
+        .text("inject_annotation", set.value)
+        .text("inject_annotation_at", set.at)
+        .text("skip_outbound_ports", &ports("skip-outbound-ports"))
+        .text("skip_inbound_ports", &ports("skip-inbound-ports"))
+        .text("opaque_ports", &ports("opaque-ports"))
+        .set("config", config)
+}
+
+/// What is told of the proxy of a meshed pod; the table `proxies` has more.
+fn proxy(row: Row, pod: &Object) -> Row {
+    let spec = proxy_of(&pod.value).unwrap_or(&Value::Null);
+    let image = text(spec, "/image");
+    let ready = status_of(&pod.value, PROXY).is_some_and(|s| flag(s, "/ready"));
+    row.text("proxy_image", image)
+        .text("proxy_version", version(&pod.value, image))
+        .set("native_sidecar", is_native_sidecar(&pod.value))
+        .set("proxy_ready", ready)
+        .text("identity", &identity(pod, spec))
+        .text(
+            "trust_root_sha256",
+            annotation(&pod.value, "linkerd.io/trust-root-sha256"),
+        )
+        .text(
+            "injected_by",
+            annotation(&pod.value, "linkerd.io/created-by"),
+        )
+}
+
+/// The version of a pod's proxy: the image's tag, or what the injector noted if it has none.
+pub(super) fn version<'a>(pod: &'a Value, image: &'a str) -> &'a str {
+    match tag(image) {
+        "" => annotation(pod, "linkerd.io/proxy-version"),
+        tag => tag,
     }
 }
 
-/// All containers of a pod's spec, init containers first.
-pub(super) fn spec_containers(value: &Value) -> impl Iterator<Item = &Value> {
-    list(value, "/spec/initContainers")
-        .iter()
-        .chain(list(value, "/spec/containers"))
+fn readiness(value: &Value) -> String {
+    match condition(value, "Ready") {
+        Some(ready) if text(ready, "/status") != "True" => match text(ready, "/reason") {
+            "" => ", not ready".to_owned(),
+            reason => format!(", not ready ({reason})"),
+        },
+        _ => String::new(),
+    }
 }
 
-/// All container statuses of a pod, init containers first.
-pub(super) fn statuses(value: &Value) -> impl Iterator<Item = &Value> {
-    list(value, "/status/initContainerStatuses")
-        .iter()
-        .chain(list(value, "/status/containerStatuses"))
+/// Whether the pod's node is ready. `None` if the node is not in the bundle.
+fn node_ready(sources: &Sources<'_>, pod: &Value) -> Option<bool> {
+    let node = sources.object("Node", "", text(pod, "/spec/nodeName"))?;
+    Some(super::kube::is_true(&node.value, "Ready"))
 }
 
-/// Whether a pod has a proxy.
-pub(super) fn is_meshed(value: &Value) -> bool {
-    spec_containers(value).any(|c| text(c, "/name") == PROXY)
-}
-
-fn is_native_sidecar(value: &Value) -> bool {
-    list(value, "/spec/initContainers")
-        .iter()
-        .any(|c| text(c, "/name") == PROXY && text(c, "/restartPolicy") == "Always")
-}
-
-/// A condition of an object's status.
-pub(super) fn condition<'a>(value: &'a Value, kind: &str) -> Option<&'a Value> {
-    list(value, "/status/conditions")
-        .iter()
-        .find(|c| text(c, "/type") == kind)
-}
-
-/// A label of an object.
-pub(super) fn label<'a>(value: &'a Value, name: &str) -> &'a str {
-    value
-        .pointer("/metadata/labels")
-        .and_then(|l| l.get(name))
-        .and_then(Value::as_str)
-        .unwrap_or_default()
-}
-
-/// An annotation of an object.
-pub(super) fn annotation<'a>(value: &'a Value, name: &str) -> &'a str {
-    let annotations = value.pointer("/metadata/annotations");
-    annotations
-        .and_then(|a| a.get(name))
-        .and_then(Value::as_str)
-        .unwrap_or_default()
-}
-
-/// The Linkerd annotations of an object, without their domain.
-pub(super) fn config(value: &Value) -> Value {
-    let ours = entries(value, "/metadata/annotations").filter_map(|(name, value)| {
-        let name = name
-            .strip_prefix("config.linkerd.io/")
-            .or_else(|| name.strip_prefix("config.alpha.linkerd.io/"))?;
-        Some((name.to_owned(), value.clone()))
-    });
-    Value::Object(ours.collect())
-}
-
-fn restarts(value: &Value) -> i64 {
-    statuses(value)
-        .filter_map(|s| s.get("restartCount")?.as_i64())
-        .sum()
-}
-
-/// The container that a pod waits for before it can start the others.
-fn stuck_in(value: &Value) -> String {
-    let waiting = |s: &&Value| {
-        let state = s.get("state");
-        let is_bad_wait = state
-            .and_then(|s| s.pointer("/waiting/reason"))
-            .and_then(Value::as_str)
-            .is_some_and(|reason| reason != "PodInitializing" && reason != "ContainerCreating");
-        let failed = state
-            .and_then(|s| s.pointer("/terminated/exitCode"))
-            .and_then(Value::as_i64);
-        let runs_unready = state.is_some_and(|s| s.get("running").is_some())
-            && s.get("ready").and_then(Value::as_bool) == Some(false);
-        is_bad_wait || failed.is_some_and(|code| code != 0) || runs_unready
-    };
-    let inits = list(value, "/status/initContainerStatuses");
-    inits
-        .iter()
-        .find(waiting)
-        .map(|s| text(s, "/name").to_owned())
-        .unwrap_or_default()
-}
-
-/// Whether the injector would give this pod a proxy: its own annotation, else its namespace's.
-fn is_injection_expected(sources: &Sources<'_>, pod: &Object) -> bool {
-    let of_pod = annotation(&pod.value, INJECT);
-    let namespace = sources.object("Namespace", "", &pod.namespace);
-    let of_namespace = namespace
-        .map(|n| annotation(&n.value, INJECT))
-        .unwrap_or_default();
-    let setting = if of_pod.is_empty() {
-        of_namespace
+/// The text that `kubectl get pods` shows as a pod's status.
+pub(super) fn status(value: &Value) -> String {
+    let reason = text(value, "/status/reason");
+    if value.pointer("/metadata/deletionTimestamp").is_some() {
+        return if reason == "NodeLost" {
+            "Unknown"
+        } else {
+            "Terminating"
+        }
+        .to_owned();
+    }
+    if let Some(initializing) = init_status(value) {
+        return initializing;
+    }
+    let mut shown = if reason.is_empty() {
+        text(value, "/status/phase")
     } else {
-        of_pod
-    };
-    matches!(setting, "enabled" | "ingress")
+        reason
+    }
+    .to_owned();
+    let mut has_running = false;
+    for status in list(value, "/status/containerStatuses").iter().rev() {
+        let said = [
+            text(status, "/state/waiting/reason"),
+            text(status, "/state/terminated/reason"),
+        ];
+        if let Some(said) = said.into_iter().find(|s| !s.is_empty()) {
+            said.clone_into(&mut shown);
+        } else if let Some(ended) = status.pointer("/state/terminated") {
+            shown = match int(ended, "/signal").filter(|s| *s != 0) {
+                Some(signal) => format!("Signal:{signal}"),
+                None => format!("ExitCode:{}", int(ended, "/exitCode").unwrap_or(0)),
+            };
+        } else if flag(status, "/ready") && status.pointer("/state/running").is_some() {
+            has_running = true;
+        }
+    }
+    if shown == "Completed" && has_running {
+        let is_ready = super::kube::is_true(value, "Ready");
+        return if is_ready { "Running" } else { "NotReady" }.to_owned();
+    }
+    shown
 }
 
-/// Why a pod that should have a proxy has none.
-fn not_meshed_reason(sources: &Sources<'_>, pod: &Object) -> &'static str {
-    if flag(&pod.value, "/spec/hostNetwork") {
-        return "host-network";
+/// `Init:…` while init containers have not done their part.
+fn init_status(value: &Value) -> Option<String> {
+    let specs = list(value, "/spec/initContainers");
+    let statuses = list(value, "/status/initContainerStatuses");
+    for (at, status) in statuses.iter().enumerate() {
+        let name = text(status, "/name");
+        let sidecar = specs
+            .iter()
+            .any(|c| text(c, "/name") == name && super::kube::is_sidecar(c));
+        let exit = int(status, "/state/terminated/exitCode");
+        let is_done = exit == Some(0)
+            || (sidecar && flag(status, "/started") && (flag(status, "/ready") || exit.is_none()));
+        if is_done {
+            continue;
+        }
+        let reasons = [
+            text(status, "/state/terminated/reason"),
+            text(status, "/state/waiting/reason"),
+        ];
+        let reason = reasons
+            .into_iter()
+            .find(|r| !r.is_empty() && *r != "PodInitializing");
+        return Some(match (reason, exit) {
+            (Some(reason), _) => format!("Init:{reason}"),
+            (None, Some(code)) => format!("Init:ExitCode:{code}"),
+            (None, None) => format!("Init:{at}/{}", specs.len()),
+        });
     }
-    let automount = pod
-        .value
-        .pointer("/spec/automountServiceAccountToken")
-        .and_then(Value::as_bool);
-    let account = text(&pod.value, "/spec/serviceAccountName");
-    let of_account = sources
-        .object("ServiceAccount", &pod.namespace, account)
-        .and_then(|a| a.value.get("automountServiceAccountToken"))
-        .and_then(Value::as_bool);
-    if automount.or(of_account) == Some(false) {
-        return "automount-disabled";
+    None
+}
+
+/// The init container that keeps the others from starting: it fails, waits for something other
+/// than its turn, or is a sidecar that does not become ready.
+fn stuck_in(value: &Value) -> Option<&str> {
+    let specs = list(value, "/spec/initContainers");
+    let is_stuck = |status: &&Value| {
+        let name = text(status, "/name");
+        let sidecar = specs
+            .iter()
+            .any(|c| text(c, "/name") == name && super::kube::is_sidecar(c));
+        let waits_for = text(status, "/state/waiting/reason");
+        let waits = !matches!(waits_for, "" | "PodInitializing" | "ContainerCreating");
+        let failed = int(status, "/state/terminated/exitCode").is_some_and(|code| code != 0);
+        let running = status.pointer("/state/running").is_some();
+        let runs = running
+            && if sidecar {
+                !flag(status, "/started")
+            } else {
+                true
+            };
+        waits || failed || runs
+    };
+    let is_over = matches!(text(value, "/status/phase"), "Succeeded" | "Failed");
+    let mut inits = list(value, "/status/initContainerStatuses").iter();
+    if is_over {
+        None
+    } else {
+        inits.find(is_stuck).map(|s| text(s, "/name"))
     }
-    let namespace = sources.control_plane_namespace();
-    let injector = sources.object("Deployment", &namespace, "linkerd-proxy-injector");
-    let is_down = injector.is_some_and(|d| {
-        d.value
-            .pointer("/status/readyReplicas")
-            .and_then(Value::as_i64)
-            .unwrap_or(0)
-            == 0
-    });
-    if is_down {
-        return "injector-down";
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::{status, stuck_in};
+    use crate::facts::testing::{facts, list, row};
+
+    fn of_state(init: &Value, regular: &Value) -> Value {
+        json!({
+            "spec": {"initContainers": [{"name": "linkerd-init"}, {"name": "linkerd-proxy", "restartPolicy": "Always"}]},
+            "status": {"phase": "Running", "initContainerStatuses": init, "containerStatuses": regular},
+        })
     }
-    // An injector that is younger than the pod was not there when the pod was made.
-    let injector_since = sources
-        .kind("Pod")
-        .iter()
-        .filter(|p| label(&p.value, "linkerd.io/control-plane-component") == "proxy-injector")
-        .filter_map(|p| time(condition(&p.value, "Ready")?, "/lastTransitionTime"))
-        .min();
-    match (
-        injector_since,
-        time(&pod.value, "/metadata/creationTimestamp"),
-    ) {
-        (Some(since), Some(created)) if created < since => "older-than-injector",
-        _ => "annotated-later-or-webhook-missed",
+
+    #[test]
+    fn the_status_is_what_kubectl_shows() {
+        let done = json!({"name": "linkerd-init", "state": {"terminated": {"exitCode": 0}}});
+        let up = json!({"name": "linkerd-proxy", "started": true, "ready": true, "state": {"running": {}}});
+        let waits = json!({"name": "linkerd-proxy", "started": false, "state": {"running": {}}});
+        let failed =
+            json!({"name": "linkerd-init", "state": {"waiting": {"reason": "CrashLoopBackOff"}}});
+        let looping = json!({"name": "app", "state": {"waiting": {"reason": "CrashLoopBackOff"}}});
+        let shown = |init: Value, regular: Value| status(&of_state(&init, &regular));
+        assert_eq!(shown(json!([failed]), json!([])), "Init:CrashLoopBackOff");
+        assert_eq!(shown(json!([done, waits]), json!([])), "Init:1/2");
+        assert_eq!(
+            shown(json!([done, up]), json!([looping])),
+            "CrashLoopBackOff"
+        );
+        assert_eq!(
+            stuck_in(&of_state(&json!([failed]), &json!([]))),
+            Some("linkerd-init")
+        );
+        assert_eq!(
+            stuck_in(&of_state(&json!([done, waits]), &json!([]))),
+            Some("linkerd-proxy")
+        );
+        assert_eq!(stuck_in(&of_state(&json!([done, up]), &json!([]))), None);
+    }
+
+    fn namespace(annotations: &Value) -> Value {
+        json!({"metadata": {"name": "shop", "annotations": annotations}})
+    }
+
+    #[test]
+    fn why_a_pod_has_no_proxy_is_told_by_the_injectors_rules() {
+        let pod = |name: &str, spec: Value, inject: &str| {
+            json!({"metadata": {"name": name, "namespace": "shop", "creationTimestamp": "2026-11-23T10:00:00Z",
+                "annotations": {"linkerd.io/inject": inject}}, "spec": spec})
+        };
+        let meshed = json!({"metadata": {"name": "meshed", "namespace": "shop", "creationTimestamp": "2026-11-23T11:00:00Z"},
+            "spec": {"containers": [{"name": "linkerd-proxy"}]}});
+        let pods = [
+            pod("host", json!({"hostNetwork": true}), "enabled"),
+            pod("off", json!({}), "disabled"),
+            pod("typo", json!({}), "true"),
+            pod("old", json!({}), ""),
+            meshed,
+        ];
+        let of_shop = namespace(&json!({"linkerd.io/inject": "enabled"}));
+        let facts = facts(
+            &[
+                ("cluster-resources/pods/shop.json", list("Pod", &pods)),
+                (
+                    "cluster-resources/namespaces.json",
+                    list("Namespace", &[of_shop]),
+                ),
+            ],
+            None,
+        );
+        for (name, reason) in [
+            ("host", "host-network"),
+            ("off", "inject-disabled"),
+            ("typo", "invalid-annotation"),
+            ("old", "created-before-annotation"),
+        ] {
+            assert_eq!(
+                row(&facts, "pods", "name", name)["not_meshed_reason"],
+                reason,
+                "{name}"
+            );
+        }
+        assert!(
+            row(&facts, "pods", "name", "meshed")
+                .get("not_meshed_reason")
+                .is_none()
+        );
+    }
+
+    #[test]
+    fn without_its_namespace_nothing_is_said_of_what_a_pod_should_have() {
+        let pod = json!({"metadata": {"name": "a", "namespace": "shop"}});
+        let facts = facts(&[("pods.json", list("Pod", &[pod]))], None);
+        let row = row(&facts, "pods", "name", "a");
+        assert!(row.get("injection_expected").is_none());
+        assert_eq!(row["not_meshed_reason"], "unknown");
     }
 }

@@ -1,125 +1,54 @@
 //! The table `proxies`: every proxy's version, configuration and what its admin port told.
 
-use std::sync::Arc;
-
-use bundle::EntryInfo;
-use bundle::layout::EntryKind;
 use serde_json::Value;
 
-use super::mesh::{is_control_plane, proxy_tag};
-use super::pods::{PROXY, annotation, is_meshed, spec_containers, statuses};
-use super::row::{Row, flag, int, list, text};
-use super::{Fact, Gap, Object, Piece, Sources};
+use super::kube::{
+    PROXY, annotation, config, is_control_plane, is_native_sidecar, proxy_of, registry, status_of,
+};
+use super::proxy_state::is_verbose;
+use super::quantity::resources;
+use super::row::{Row, flag, int, list, text, time};
+use super::{Fact, Object, Sources, pods};
 use crate::evidence::Evidence;
-
-/// What a proxy's admin port told.
-#[derive(Debug)]
-pub struct ProxyState {
-    pub(super) namespace: String,
-    pub(super) pod: String,
-    entry: String,
-    value: Value,
-}
-
-/// Parses an entry of `linkerd/proxy-state`.
-pub(super) fn parse(entry: &Arc<EntryInfo>, bytes: &[u8]) -> Vec<Piece> {
-    let EntryKind::ProxyState { namespace, pod } = &entry.kind else {
-        return Vec::new();
-    };
-    match serde_json::from_slice(bytes) {
-        Ok(value) => vec![Piece::ProxyState(Box::new(ProxyState {
-            namespace: namespace.clone(),
-            pod: pod.clone(),
-            entry: entry.path.to_string(),
-            value,
-        }))],
-        Err(e) => {
-            let detail = format!("is broken JSON: {e}");
-            vec![Piece::Gap(Gap {
-                entry: entry.path.to_string(),
-                detail,
-            })]
-        }
-    }
-}
 
 /// Derives the table.
 pub(super) fn derive(sources: &Sources<'_>) -> Vec<Fact> {
-    let meshed = sources.kind("Pod").iter().filter(|p| is_meshed(&p.value));
-    meshed.map(|pod| fact(sources, pod)).collect()
+    let pods = sources.kind("Pod").iter();
+    pods.filter_map(|pod| Some(fact(sources, pod, proxy_of(&pod.value)?)))
+        .collect()
 }
 
-#[expect(
-    clippy::too_many_lines,
-    reason = "one line for each field of the table"
-)]
-fn fact(sources: &Sources<'_>, pod: &Object) -> Fact {
+fn fact(sources: &Sources<'_>, pod: &Object, spec: &Value) -> Fact {
     let none = Value::Null;
-    let spec = spec_containers(&pod.value)
-        .find(|c| text(c, "/name") == PROXY)
-        .unwrap_or(&none);
-    let status = statuses(&pod.value)
-        .find(|s| text(s, "/name") == PROXY)
-        .unwrap_or(&none);
-    let state = sources
-        .proxy_states
-        .get(&(pod.namespace.clone(), pod.name.clone()));
-    let told = state.map_or(&none, |s| &s.value);
-    let owner = sources.owner(&pod.namespace, &pod.name);
-    let version = proxy_tag(&pod.value).unwrap_or_default();
-    let level = text(told, "/log_level/body").trim();
+    let status = status_of(&pod.value, PROXY).unwrap_or(&none);
+    let image = text(spec, "/image");
+    let version = pods::version(&pod.value, image);
     let row = Row::new()
         .set("namespace", pod.namespace.as_str())
         .set("pod", pod.name.as_str())
         .set(
             "workload",
-            serde_json::json!({"kind": owner.kind, "name": owner.name}),
+            sources.owner(&pod.namespace, &pod.name).to_value(),
         )
+        .text("node", text(&pod.value, "/spec/nodeName"))
         .text("version", version)
-        .text("image", text(spec, "/image"))
+        .text("image", image)
+        .text("registry", registry(image))
         .set("is_control_plane", is_control_plane(&pod.value))
+        .set("native_sidecar", is_native_sidecar(&pod.value))
         .set("ready", flag(status, "/ready"))
         .set("running", status.pointer("/state/running").is_some())
-        .text("log_level", level)
-        .set(
-            "verbose",
-            is_verbose(level) || is_verbose(env(spec, "LINKERD2_PROXY_LOG")),
-        )
-        .opt("ready_status", int(told, "/ready/status"))
-        .opt("live_status", int(told, "/live/status"))
-        .text("identity", annotation_or_env(&pod.value, spec))
+        .time("started_at", time(status, "/state/running/startedAt"))
+        .set("restarts", int(status, "/restartCount").unwrap_or(0))
+        .text("identity", &identity(pod, spec))
         .text(
             "trust_root_sha256",
             annotation(&pod.value, "linkerd.io/trust-root-sha256"),
         )
-        .text(
-            "default_inbound_policy",
-            env(spec, "LINKERD2_PROXY_INBOUND_DEFAULT_POLICY"),
-        )
-        .text("inbound_ports", env(spec, "LINKERD2_PROXY_INBOUND_PORTS"))
-        .text(
-            "opaque_ports",
-            env(
-                spec,
-                "LINKERD2_PROXY_INBOUND_PORTS_DISABLE_PROTOCOL_DETECTION",
-            ),
-        )
-        .set("config", super::pods::config(&pod.value))
-        .set(
-            "resources",
-            spec.get("resources")
-                .cloned()
-                .unwrap_or_else(|| serde_json::json!({})),
-        );
-    let mut evidence = vec![pod.evidence(&format!(
-        "Pod {}/{}: proxy {version}",
-        pod.namespace, pod.name
-    ))];
-    if let Some(state) = state {
-        let ready = text(told, "/ready/body").trim();
-        let excerpt = format!("log level {level:?}, ready answer {ready:?}");
-        evidence.insert(0, Evidence::of_entry(state.entry.as_str(), excerpt));
-    }
+        .set("config", config(&pod.value))
+        .set("resources", resources(spec));
+    let mut evidence = vec![pod.evidence(&format!("Pod {}: proxy {version}", pod.place()))];
+    let row = answers(environment(row, spec), sources, pod, spec, &mut evidence);
     Fact {
         subjects: vec![pod.subject()],
         evidence,
@@ -127,41 +56,95 @@ fn fact(sources: &Sources<'_>, pod: &Object) -> Fact {
     }
 }
 
-/// The value of an environment variable in a container's spec.
-pub(super) fn env<'a>(spec: &'a Value, name: &str) -> &'a str {
-    let variables = list(spec, "/env");
-    variables
-        .iter()
-        .find(|v| text(v, "/name") == name)
-        .map(|v| text(v, "/value"))
-        .unwrap_or_default()
-}
-
-fn annotation_or_env<'a>(pod: &'a Value, spec: &'a Value) -> &'a str {
-    match env(spec, "LINKERD2_PROXY_IDENTITY_LOCAL_NAME") {
-        "" => text(pod, "/spec/serviceAccountName"),
-        name => name,
-    }
-}
-
-/// Whether a log filter lets through more than `info` for the proxy at large.
-fn is_verbose(level: &str) -> bool {
-    level.split(',').any(|directive| {
-        let directive = directive.trim();
-        let (target, level) = directive.split_once('=').unwrap_or(("linkerd", directive));
-        matches!(target, "linkerd" | "linkerd2_proxy") && matches!(level, "debug" | "trace")
+/// The variables that decide how a proxy behaves.
+fn environment(row: Row, spec: &Value) -> Row {
+    [
+        ("log_level_configured", "LOG"),
+        ("default_inbound_policy", "INBOUND_DEFAULT_POLICY"),
+        ("inbound_ports", "INBOUND_PORTS"),
+        ("opaque_ports", "INBOUND_PORTS_DISABLE_PROTOCOL_DETECTION"),
+        ("require_identity_ports", "INBOUND_PORTS_REQUIRE_IDENTITY"),
+        ("inbound_detect_timeout", "INBOUND_DETECT_TIMEOUT"),
+        ("outbound_detect_timeout", "OUTBOUND_DETECT_TIMEOUT"),
+        ("inbound_connect_timeout", "INBOUND_CONNECT_TIMEOUT"),
+        ("outbound_connect_timeout", "OUTBOUND_CONNECT_TIMEOUT"),
+        ("destination_address", "DESTINATION_SVC_ADDR"),
+        ("identity_address", "IDENTITY_SVC_ADDR"),
+        ("policy_address", "POLICY_SVC_ADDR"),
+        ("profile_networks", "DESTINATION_PROFILE_NETWORKS"),
+        ("ingress_mode", "INGRESS_MODE"),
+        ("gateway_suffixes", "INBOUND_GATEWAY_SUFFIXES"),
+        ("access_log", "ACCESS_LOG"),
+        ("cores", "CORES"),
+        ("shutdown_grace_period", "SHUTDOWN_GRACE_PERIOD"),
+    ]
+    .into_iter()
+    .fold(row, |row, (field, variable)| {
+        row.text(field, env(spec, &format!("LINKERD2_PROXY_{variable}")))
     })
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// What the admin port answered.
+fn answers(
+    row: Row,
+    sources: &Sources<'_>,
+    pod: &Object,
+    spec: &Value,
+    evidence: &mut Vec<Evidence>,
+) -> Row {
+    let configured = is_verbose(env(spec, "LINKERD2_PROXY_LOG"));
+    let Some(state) = sources
+        .proxy_states
+        .get(&(pod.namespace.clone(), pod.name.clone()))
+    else {
+        return row
+            .set("admin_known", false)
+            .set("verbose", configured)
+            .set("level_raised", false);
+    };
+    let level = state.log_level.as_deref();
+    let is_raised = level.is_some_and(is_verbose) && !configured;
+    let said =
+        |status: Option<i64>| status.map_or_else(|| "no answer".to_owned(), |s| s.to_string());
+    let excerpt = format!(
+        "Pod {}: proxy log level {:?}, /ready {} {:?}, /live {}",
+        pod.place(),
+        level.unwrap_or("unknown"),
+        said(state.ready_status),
+        state.ready_body,
+        said(state.live_status),
+    );
+    evidence.insert(0, Evidence::of_entry(state.entry.as_str(), excerpt));
+    row.set("admin_known", true)
+        .opt("log_level", level)
+        .set("verbose", level.map_or(configured, is_verbose))
+        .set("level_raised", is_raised)
+        .opt("ready_status", state.ready_status)
+        .text("ready_body", &state.ready_body)
+        .opt("live_status", state.live_status)
+}
 
-    #[test]
-    fn only_levels_of_the_proxy_itself_make_it_verbose() {
-        assert!(is_verbose("debug"));
-        assert!(is_verbose("warn,linkerd=debug,hickory=error"));
-        assert!(!is_verbose("warn,linkerd=info,hickory=debug"));
-        assert!(!is_verbose(""));
+/// The value of an environment variable in a container's spec: a map once it was trimmed, a list
+/// as Kubernetes has it.
+pub(super) fn env<'a>(spec: &'a Value, name: &str) -> &'a str {
+    if let Some(Value::Object(variables)) = spec.get("env") {
+        let value = variables.get(name).and_then(Value::as_str);
+        return value.unwrap_or_default();
     }
+    let mut variables = list(spec, "/env").iter();
+    let found = variables.find(|v| text(v, "/name") == name);
+    found.map(|v| text(v, "/value")).unwrap_or_default()
+}
+
+/// The identity that a proxy asks for, with the variables in its template filled in.
+pub(super) fn identity(pod: &Object, spec: &Value) -> String {
+    let account = match text(&pod.value, "/spec/serviceAccountName") {
+        "" => "default",
+        account => account,
+    };
+    env(spec, "LINKERD2_PROXY_IDENTITY_LOCAL_NAME")
+        .replace("$(_pod_sa)", account)
+        .replace("$(_pod_ns)", &pod.namespace)
+        .replace("$(_l5d_ns)", env(spec, "_l5d_ns"))
+        .replace("$(_l5d_trustdomain)", env(spec, "_l5d_trustdomain"))
 }

@@ -3,31 +3,43 @@
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
+/// The value at a JSON pointer such as `/metadata/name`. Unlike `Value::pointer` it allocates
+/// nothing, which counts when it is asked a hundred times for each of 20,000 pods.
+pub(super) fn at<'a>(value: &'a Value, pointer: &str) -> Option<&'a Value> {
+    // `~0` and `~1` stand for `~` and `/` in a key.
+    if pointer.contains('~') {
+        return value.pointer(pointer);
+    }
+    pointer
+        .split('/')
+        .skip(1)
+        .try_fold(value, |value, key| match value {
+            Value::Object(map) => map.get(key),
+            Value::Array(list) => list.get(key.parse::<usize>().ok()?),
+            _ => None,
+        })
+}
+
 /// The text at a JSON pointer such as `/metadata/name`; empty if it is missing or no text.
 pub(super) fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
-    value
-        .pointer(pointer)
+    at(value, pointer)
         .and_then(Value::as_str)
         .unwrap_or_default()
 }
 
 /// The integer at a JSON pointer.
 pub(super) fn int(value: &Value, pointer: &str) -> Option<i64> {
-    value.pointer(pointer).and_then(Value::as_i64)
+    at(value, pointer).and_then(Value::as_i64)
 }
 
 /// The boolean at a JSON pointer; false if it is missing.
 pub(super) fn flag(value: &Value, pointer: &str) -> bool {
-    value
-        .pointer(pointer)
-        .and_then(Value::as_bool)
-        .unwrap_or(false)
+    at(value, pointer).and_then(Value::as_bool).unwrap_or(false)
 }
 
 /// The list at a JSON pointer; empty if it is missing.
 pub(super) fn list<'a>(value: &'a Value, pointer: &str) -> &'a [Value] {
-    value
-        .pointer(pointer)
+    at(value, pointer)
         .and_then(Value::as_array)
         .map(Vec::as_slice)
         .unwrap_or_default()
@@ -38,8 +50,7 @@ pub(super) fn entries<'a>(
     value: &'a Value,
     pointer: &str,
 ) -> impl Iterator<Item = (&'a String, &'a Value)> {
-    value
-        .pointer(pointer)
+    at(value, pointer)
         .and_then(Value::as_object)
         .into_iter()
         .flatten()

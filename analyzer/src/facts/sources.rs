@@ -1,15 +1,20 @@
 //! All pieces of a bundle, sorted and indexed, for the derivations.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use bundle::SourceKind;
 use jiff::Timestamp;
+use serde_json::Value;
 
 use super::certificates::Presented;
 use super::iptables::InitLog;
+use super::kube::{COMPONENT, label};
 use super::metrics::Scrape;
-use super::proxies::ProxyState;
+use super::proxy_state::ProxyState;
 use super::row::text;
-use super::{Context, Gap, LogEnd, Object, Piece};
+use super::{Context, Gap, Listed, LogEnd, Object, Piece, mesh, owner};
+
+pub(crate) use super::owner::Owner;
 
 /// Namespace and name.
 pub(super) type Key = (String, String);
@@ -18,6 +23,7 @@ pub(super) type Key = (String, String);
 pub(crate) struct Sources<'a> {
     pub(super) context: Context<'a>,
     objects: BTreeMap<String, Vec<Object>>,
+    listed: BTreeSet<Listed>,
     pub(super) scrapes: Vec<Scrape>,
     pub(super) chains: Vec<Presented>,
     pub(super) init_logs: Vec<InitLog>,
@@ -26,14 +32,9 @@ pub(crate) struct Sources<'a> {
     pub(super) server_version: Option<String>,
     pub(super) gaps: Vec<Gap>,
     owners: BTreeMap<Key, Owner>,
-}
-
-/// The workload that a pod belongs to.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Owner {
-    pub(super) kind: String,
-    pub(super) namespace: String,
-    pub(super) name: String,
+    pods_of: BTreeMap<Owner, Vec<usize>>,
+    control_plane_namespace: String,
+    values: Value,
 }
 
 impl<'a> Sources<'a> {
@@ -41,6 +42,7 @@ impl<'a> Sources<'a> {
         let mut sources = Self {
             context,
             objects: BTreeMap::new(),
+            listed: BTreeSet::new(),
             scrapes: Vec::new(),
             chains: Vec::new(),
             init_logs: Vec::new(),
@@ -49,11 +51,16 @@ impl<'a> Sources<'a> {
             server_version: None,
             gaps: Vec::new(),
             owners: BTreeMap::new(),
+            pods_of: BTreeMap::new(),
+            control_plane_namespace: String::new(),
+            values: Value::Null,
         };
         for piece in pieces {
             sources.add(piece);
         }
         sources.sort();
+        sources.control_plane_namespace = sources.find_control_plane();
+        sources.read_values();
         sources.find_owners();
         sources
     }
@@ -65,6 +72,9 @@ impl<'a> Sources<'a> {
                     .entry(object.kind.clone())
                     .or_default()
                     .push(*object);
+            }
+            Piece::Listed(listed) => {
+                self.listed.insert(listed);
             }
             Piece::Scrape(scrape) => self.scrapes.push(*scrape),
             Piece::Chain(chain) => self.chains.push(*chain),
@@ -82,65 +92,106 @@ impl<'a> Sources<'a> {
     }
 
     fn sort(&mut self) {
-        for objects in self.objects.values_mut() {
-            objects.sort_by(|a, b| {
-                (&a.namespace, &a.name, &a.entry, a.line).cmp(&(
-                    &b.namespace,
-                    &b.name,
-                    &b.entry,
-                    b.line,
-                ))
+        for (kind, objects) in &mut self.objects {
+            // Events are the same under both of their API groups.
+            let group = |o: &Object| {
+                if kind == "Event" {
+                    String::new()
+                } else {
+                    o.group.clone()
+                }
+            };
+            objects.sort_by_cached_key(|o| {
+                let newest_first = u64::MAX
+                    - text(&o.value, "/metadata/resourceVersion")
+                        .parse()
+                        .unwrap_or(0);
+                (
+                    o.namespace.clone(),
+                    o.name.clone(),
+                    group(o),
+                    newest_first,
+                    o.entry.clone(),
+                    o.line,
+                )
             });
-            objects.dedup_by(|a, b| {
-                a.namespace == b.namespace && a.name == b.name && a.value == b.value
+            objects.dedup_by(|later, kept| {
+                later.namespace == kept.namespace
+                    && later.name == kept.name
+                    && group(later) == group(kept)
             });
         }
         self.scrapes.sort_by(|a, b| a.key().cmp(&b.key()));
         self.chains.sort_by(|a, b| a.entry.cmp(&b.entry));
         self.init_logs.sort_by(|a, b| a.entry.cmp(&b.entry));
+    }
+
+    fn find_control_plane(&self) -> String {
+        let core = ["destination", "identity", "proxy-injector"];
+        let by_label = |kind| {
+            let objects = self.kind(kind).iter();
+            objects
+                .filter(|o| core.contains(&label(&o.value, COMPONENT)))
+                .map(|o| &o.namespace)
+                .next()
+        };
+        let by_name = |kind, names: &[&str]| {
+            let objects = self.kind(kind).iter();
+            objects
+                .filter(|o| names.contains(&o.name.as_str()))
+                .map(|o| &o.namespace)
+                .next()
+        };
+        let by_injected = || {
+            let labels = self
+                .kind("Pod")
+                .iter()
+                .map(|p| label(&p.value, "linkerd.io/control-plane-ns"));
+            labels.filter(|l| !l.is_empty()).map(str::to_owned).next()
+        };
+        by_name("ConfigMap", &["linkerd-config"])
+            .or_else(|| by_label("Deployment"))
+            .or_else(|| by_label("Pod"))
+            .or_else(|| by_name("Service", &["linkerd-dst", "linkerd-identity"]))
+            .cloned()
+            .or_else(by_injected)
+            .unwrap_or_else(|| "linkerd".to_owned())
+    }
+
+    /// Reads the chart values that the control plane was installed with.
+    fn read_values(&mut self) {
+        let config = self.object("ConfigMap", &self.control_plane_namespace, "linkerd-config");
+        let Some((entry, result)) = config.map(|c| (c.entry.clone(), mesh::values(&c.value)))
+        else {
+            return;
+        };
+        match result {
+            Ok(values) => self.values = values,
+            Err(detail) => self.gaps.push(Gap { entry, detail }),
+        }
         self.gaps.sort();
         self.gaps.dedup();
     }
 
-    /// Follows owner references from pods up to what people made.
     fn find_owners(&mut self) {
         let mut owners = BTreeMap::new();
-        for pod in self.kind("Pod") {
-            let owner = self.top_owner(pod);
+        let mut pods_of: BTreeMap<Owner, Vec<usize>> = BTreeMap::new();
+        for (at, pod) in self.kind("Pod").iter().enumerate() {
+            let owner = owner::top(self, pod);
+            // A Job's pods count for the Job as well as for the CronJob above it.
+            let direct = Owner {
+                kind: text(&pod.value, "/metadata/ownerReferences/0/kind").to_owned(),
+                namespace: pod.namespace.clone(),
+                name: text(&pod.value, "/metadata/ownerReferences/0/name").to_owned(),
+            };
+            if direct != owner && !direct.name.is_empty() {
+                pods_of.entry(direct).or_default().push(at);
+            }
+            pods_of.entry(owner.clone()).or_default().push(at);
             owners.insert((pod.namespace.clone(), pod.name.clone()), owner);
         }
         self.owners = owners;
-    }
-
-    fn top_owner(&self, object: &Object) -> Owner {
-        let mut owner = Owner {
-            kind: object.kind.clone(),
-            namespace: object.namespace.clone(),
-            name: object.name.clone(),
-        };
-        let mut value = Some(&object.value);
-        // Pod, ReplicaSet, Deployment, and perhaps an operator's kind above them.
-        for _ in 0..5 {
-            let Some(reference) = value.and_then(|v| v.pointer("/metadata/ownerReferences/0"))
-            else {
-                break;
-            };
-            let (kind, name) = (text(reference, "/kind"), text(reference, "/name"));
-            if kind.is_empty() || kind == "Node" {
-                break;
-            }
-            let found = self.object(kind, &owner.namespace, name);
-            owner = Owner {
-                kind: kind.to_owned(),
-                name: name.to_owned(),
-                ..owner
-            };
-            value = found.map(|o| &o.value);
-            if found.is_none() && kind == "ReplicaSet" {
-                owner = deployment_of(owner);
-            }
-        }
-        owner
+        self.pods_of = pods_of;
     }
 
     /// The objects of a kind, ordered by namespace and name.
@@ -151,6 +202,14 @@ impl<'a> Sources<'a> {
             .unwrap_or_default()
     }
 
+    /// The objects of a kind in one namespace, ordered by name.
+    pub(super) fn in_namespace(&self, kind: &str, namespace: &str) -> &[Object] {
+        let all = self.kind(kind);
+        let start = all.partition_point(|o| o.namespace.as_str() < namespace);
+        let end = all.partition_point(|o| o.namespace.as_str() <= namespace);
+        all.get(start..end).unwrap_or_default()
+    }
+
     /// Every object of every kind.
     pub(super) fn all_objects(&self) -> impl Iterator<Item = &Object> {
         self.objects.values().flatten()
@@ -158,10 +217,54 @@ impl<'a> Sources<'a> {
 
     /// One object.
     pub(super) fn object(&self, kind: &str, namespace: &str, name: &str) -> Option<&Object> {
-        let objects = self.kind(kind);
-        let at = objects
-            .binary_search_by(|o| (o.namespace.as_str(), o.name.as_str()).cmp(&(namespace, name)));
-        at.ok().and_then(|at| objects.get(at))
+        let objects = self.in_namespace(kind, namespace);
+        let at = objects.partition_point(|o| o.name.as_str() < name);
+        objects.get(at).filter(|o| o.name == name)
+    }
+
+    /// Whether all objects of this kind in this namespace are in the bundle, so that what is not
+    /// there does not exist. `namespace` is empty for cluster-scoped kinds.
+    pub(super) fn is_complete(&self, kind: &str, namespace: &str) -> bool {
+        let has = |namespace: &str| {
+            self.listed.contains(&Listed {
+                kind: kind.to_owned(),
+                namespace: namespace.to_owned(),
+            })
+        };
+        has("")
+            || (!namespace.is_empty()
+                && (has(namespace) || self.has_no_failed_list(kind, namespace)))
+    }
+
+    /// A namespace without objects of a kind may have no list in the bundle. It is complete if
+    /// the manifest tells of no list of custom resources that failed.
+    fn has_no_failed_list(&self, kind: &str, namespace: &str) -> bool {
+        let Some(manifest) = self.context.manifest else {
+            return false;
+        };
+        let Some(crd) = self.crd_of(kind) else {
+            return false;
+        };
+        let is_namespace_read = ["Pod", "Service"].iter().any(|k| {
+            self.listed.contains(&Listed {
+                kind: (*k).to_owned(),
+                namespace: namespace.to_owned(),
+            })
+        });
+        let of_crd = |object: &str| object == crd || object.split('/').next() == Some(crd.as_str());
+        let rows = manifest
+            .ledger
+            .iter()
+            .filter(|r| r.source == SourceKind::CustomResources);
+        let mut rows = rows.filter(|r| of_crd(&r.object)).peekable();
+        is_namespace_read && rows.peek().is_some() && rows.all(|r| r.outcome.is_covered())
+    }
+
+    /// The name of the `CustomResourceDefinition` of a kind, if the cluster has one.
+    fn crd_of(&self, kind: &str) -> Option<String> {
+        let crds = self.kind("CustomResourceDefinition").iter();
+        let mut crds = crds.filter(|c| text(&c.value, "/spec/names/kind") == kind);
+        crds.next().map(|c| c.name.clone())
     }
 
     /// The workload that a pod belongs to. For a pod that no list names, it is guessed from the
@@ -171,7 +274,34 @@ impl<'a> Sources<'a> {
         self.owners
             .get(&key)
             .cloned()
-            .unwrap_or_else(|| guess_owner(namespace, pod))
+            .unwrap_or_else(|| owner::guessed(namespace, pod))
+    }
+
+    /// The workload of any object that events name.
+    pub(super) fn owner_of(&self, kind: &str, namespace: &str, name: &str) -> Owner {
+        match (kind, self.object(kind, namespace, name)) {
+            ("Pod", _) => self.owner(namespace, name),
+            (_, Some(object)) => owner::top(self, object),
+            (kind, None) => {
+                let own = Owner {
+                    kind: kind.to_owned(),
+                    namespace: namespace.to_owned(),
+                    name: name.to_owned(),
+                };
+                owner::above(own)
+            }
+        }
+    }
+
+    /// The pods of a workload.
+    pub(super) fn pods_of(&self, owner: &Owner) -> impl Iterator<Item = &Object> {
+        let pods = self.kind("Pod");
+        let found = self
+            .pods_of
+            .get(owner)
+            .map(Vec::as_slice)
+            .unwrap_or_default();
+        found.iter().filter_map(|at| pods.get(*at))
     }
 
     /// "Now".
@@ -179,103 +309,13 @@ impl<'a> Sources<'a> {
         self.context.at
     }
 
-    /// The namespace of the control plane.
-    pub(super) fn control_plane_namespace(&self) -> String {
-        let by_label = self.kind("Pod").iter().find_map(|pod| {
-            let component = pod
-                .value
-                .pointer("/metadata/labels/linkerd.io~1control-plane-component")?;
-            matches!(
-                component.as_str(),
-                Some("destination" | "identity" | "proxy-injector")
-            )
-            .then(|| pod.namespace.clone())
-        });
-        let by_config = || {
-            let configs = self.kind("ConfigMap").iter();
-            configs
-                .filter(|c| c.name == "linkerd-config")
-                .map(|c| c.namespace.clone())
-                .next()
-        };
-        let by_workload = || {
-            let deployments = self.kind("Deployment").iter();
-            let known = [
-                "linkerd-destination",
-                "linkerd-identity",
-                "linkerd-proxy-injector",
-            ];
-            deployments
-                .filter(|d| known.contains(&d.name.as_str()))
-                .map(|d| d.namespace.clone())
-                .next()
-        };
-        by_label
-            .or_else(by_config)
-            .or_else(by_workload)
-            .unwrap_or_else(|| "linkerd".to_owned())
+    /// The namespace of the control plane; `linkerd` if nothing tells.
+    pub(super) fn control_plane_namespace(&self) -> &str {
+        &self.control_plane_namespace
     }
-}
 
-/// The Deployment of a `ReplicaSet` that is not in the bundle.
-fn deployment_of(owner: Owner) -> Owner {
-    match owner.name.rsplit_once('-') {
-        Some((name, hash)) if hash.len() >= 5 => Owner {
-            kind: "Deployment".to_owned(),
-            name: name.to_owned(),
-            ..owner
-        },
-        _ => owner,
-    }
-}
-
-/// Guesses a workload from a pod's name: `cart-7d9c4f5b6-x2k8p` is of Deployment `cart`,
-/// `db-0` of `StatefulSet` `db`.
-pub(crate) fn guess(pod: &str) -> (&'static str, String) {
-    let random = |part: &str| part.len() == 5 && part.bytes().all(|b| b.is_ascii_alphanumeric());
-    let hash = |part: &str| {
-        (6..=10).contains(&part.len())
-            && part.bytes().all(|b| b.is_ascii_alphanumeric())
-            && part.bytes().any(|b| b.is_ascii_digit())
-    };
-    match pod.rsplit_once('-') {
-        Some((rest, suffix)) if random(suffix) => match rest.rsplit_once('-') {
-            Some((name, middle)) if hash(middle) => ("Deployment", name.to_owned()),
-            _ => ("DaemonSet", rest.to_owned()),
-        },
-        Some((name, number))
-            if number.bytes().all(|b| b.is_ascii_digit()) && !number.is_empty() =>
-        {
-            ("StatefulSet", name.to_owned())
-        }
-        _ => ("Pod", pod.to_owned()),
-    }
-}
-
-fn guess_owner(namespace: &str, pod: &str) -> Owner {
-    let (kind, name) = guess(pod);
-    Owner {
-        kind: kind.to_owned(),
-        namespace: namespace.to_owned(),
-        name,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_pods_workload_is_guessed_from_its_name() {
-        assert_eq!(
-            guess("cart-7d9c4f5b6-x2k8p"),
-            ("Deployment", "cart".to_owned())
-        );
-        assert_eq!(
-            guess("node-exporter-x2k8p"),
-            ("DaemonSet", "node-exporter".to_owned())
-        );
-        assert_eq!(guess("db-0"), ("StatefulSet", "db".to_owned()));
-        assert_eq!(guess("solo"), ("Pod", "solo".to_owned()));
+    /// The chart values in `linkerd-config`; null if there are none.
+    pub(super) fn values(&self) -> &Value {
+        &self.values
     }
 }

@@ -3,8 +3,11 @@
 use base64::Engine as _;
 use serde_json::Value;
 
+use super::endpoints::Endpoints;
+use super::kube::is_control_plane;
 use super::row::{Row, int, list, text};
 use super::{Fact, Object, Sources};
+use crate::evidence::Subject;
 
 const KINDS: [&str; 2] = [
     "MutatingWebhookConfiguration",
@@ -13,37 +16,61 @@ const KINDS: [&str; 2] = [
 
 /// Derives the table.
 pub(super) fn derive(sources: &Sources<'_>) -> Vec<Fact> {
+    let endpoints = Endpoints::of(sources);
     let mut facts = Vec::new();
     for object in KINDS.iter().flat_map(|kind| sources.kind(kind)) {
         let hooks = list(&object.value, "/webhooks").iter();
-        facts.extend(hooks.map(|hook| fact(sources, object, hook)));
+        facts.extend(hooks.map(|hook| fact(sources, &endpoints, object, hook)));
     }
     facts
 }
 
-fn fact(sources: &Sources<'_>, object: &Object, hook: &Value) -> Fact {
+fn fact(sources: &Sources<'_>, endpoints: &Endpoints<'_>, object: &Object, hook: &Value) -> Fact {
     let namespace = text(hook, "/clientConfig/service/namespace");
     let service = text(hook, "/clientConfig/service/name");
-    let ready = ready_endpoints(sources, namespace, service);
-    let policy = text(hook, "/failurePolicy");
+    let addresses = endpoints.get(namespace, service);
+    let ready = (!service.is_empty() && addresses.is_known).then_some(addresses.ready.len());
+    let exists = sources.object("Service", namespace, service).is_some();
+    let is_missing = !service.is_empty() && !exists && sources.is_complete("Service", namespace);
+    // The API server's default is `Fail`.
+    let policy = match text(hook, "/failurePolicy") {
+        "" => "Fail",
+        policy => policy,
+    };
     let name = text(hook, "/name");
     let row = Row::new()
         .set("kind", object.kind.as_str())
         .set("configuration", object.name.as_str())
         .set("name", name)
-        .set("is_linkerd", name.ends_with(".linkerd.io"))
+        .set(
+            "is_linkerd",
+            name.ends_with(".linkerd.io") || is_control_plane(&object.value),
+        )
+        .set("is_injector", name == "linkerd-proxy-injector.linkerd.io")
         .set("failure_policy", policy)
         .text("service_namespace", namespace)
         .text("service_name", service)
+        .text("url", text(hook, "/clientConfig/url"))
         .opt("service_ready_endpoints", ready)
+        .set("service_missing", is_missing)
         .opt("timeout_s", int(hook, "/timeoutSeconds"))
-        .set("has_ca_bundle", ca_bundle(hook).is_some());
-    let ready = ready.map_or_else(|| "an unknown number of".to_owned(), |r| r.to_string());
+        .set("has_ca_bundle", ca_bundle(hook).is_some())
+        .opt("namespace_selector", hook.get("namespaceSelector").cloned())
+        .opt("object_selector", hook.get("objectSelector").cloned());
+    let answered = match ready {
+        Some(count) => format!("{count} ready endpoints"),
+        None if is_missing => "which does not exist".to_owned(),
+        None => "whose endpoints are not in the bundle".to_owned(),
+    };
     let excerpt = format!(
-        "webhook {name}: failurePolicy {policy}, service {namespace}/{service} with {ready} ready endpoints"
+        "webhook {name}: failurePolicy {policy}, Service {namespace}/{service} with {answered}"
     );
+    let mut subjects = vec![object.subject()];
+    if !service.is_empty() {
+        subjects.push(Subject::namespaced("Service", namespace, service));
+    }
     Fact {
-        subjects: vec![object.subject()],
+        subjects,
         evidence: vec![object.evidence(&excerpt)],
         fields: row.build(),
     }
@@ -59,24 +86,4 @@ pub(super) fn ca_bundle(hook: &Value) -> Option<Vec<u8>> {
         .decode(encoded)
         .ok()?;
     (!decoded.is_empty()).then_some(decoded)
-}
-
-fn ready_endpoints(sources: &Sources<'_>, namespace: &str, service: &str) -> Option<usize> {
-    sources.object("Service", namespace, service)?;
-    let slices = sources.kind("EndpointSlice").iter().filter(|s| {
-        s.namespace == namespace
-            && super::pods::label(&s.value, "kubernetes.io/service-name") == service
-    });
-    let endpoints = slices.flat_map(|s| list(&s.value, "/endpoints"));
-    let is_ready = |e: &&Value| {
-        e.pointer("/conditions/ready")
-            .and_then(Value::as_bool)
-            .unwrap_or(true)
-    };
-    Some(
-        endpoints
-            .filter(is_ready)
-            .map(|e| list(e, "/addresses").len())
-            .sum(),
-    )
 }

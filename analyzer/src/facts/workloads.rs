@@ -1,150 +1,218 @@
-//! The table `workloads`: Deployments, `StatefulSets`, `DaemonSets`, Jobs and `CronJobs`.
+//! The table `workloads`: Deployments, `StatefulSets`, `DaemonSets`, Jobs, `CronJobs`, and
+//! `ReplicaSets` that belong to nothing else.
+
+use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::pods::{PROXY, condition, config, is_meshed, label, spec_containers, statuses};
+use super::kube::{
+    COMPONENT, EXTENSION, annotation, condition, conditions, config, is_meshed, label,
+};
 use super::row::{Row, flag, int, list, seconds_between, text, time};
-use super::{Fact, Object, Sources};
+use super::{Fact, Object, Sources, containers, jobs};
+use crate::facts::owner::Owner;
 
-const KINDS: [&str; 5] = ["Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob"];
+const KINDS: [&str; 7] = [
+    "Deployment",
+    "StatefulSet",
+    "DaemonSet",
+    "Job",
+    "CronJob",
+    "ReplicaSet",
+    "ReplicationController",
+];
 
 /// Derives the table.
 pub(super) fn derive(sources: &Sources<'_>) -> Vec<Fact> {
+    let failures = create_failures(sources);
     let objects = KINDS.iter().flat_map(|kind| sources.kind(kind));
-    objects.map(|object| fact(sources, object)).collect()
+    let own = objects.filter(|o| {
+        o.kind != "ReplicaSet" || list(&o.value, "/metadata/ownerReferences").is_empty()
+    });
+    own.map(|object| fact(sources, object, &failures)).collect()
 }
 
-fn fact(sources: &Sources<'_>, object: &Object) -> Fact {
-    let value = &object.value;
-    let (desired, ready) = replicas(object);
-    let template = value.pointer("/spec/template").unwrap_or(&Value::Null);
-    let pods = pods_of(sources, object);
-    let (progress, available) = (
-        condition(value, "Progressing"),
-        condition(value, "Available"),
-    );
-    let age = time(value, "/metadata/creationTimestamp").map(|t| seconds_between(t, sources.at()));
-    let mut row = Row::new()
-        .set("kind", object.kind.as_str())
-        .set("namespace", object.namespace.as_str())
-        .set("name", object.name.as_str())
-        .text(
-            "component",
-            label(value, "linkerd.io/control-plane-component"),
-        )
-        .text("extension", label(value, "linkerd.io/extension"))
-        .set("desired", desired)
-        .set("ready", ready)
-        .opt("updated", int(value, "/status/updatedReplicas"))
-        .set(
-            "scaled_to_zero",
-            object.kind != "Job" && object.kind != "CronJob" && desired == 0,
-        )
-        .set("paused", flag(value, "/spec/paused"))
-        .set("pods", pods.len())
-        .opt("age_s", age)
-        .set("config", config(template))
-        .text("progressing", progress.map_or("", |c| text(c, "/status")))
-        .text(
-            "progressing_reason",
-            progress.map_or("", |c| text(c, "/reason")),
-        )
-        .text("available", available.map_or("", |c| text(c, "/status")))
-        .set(
-            "anti_affinity",
-            template.pointer("/spec/affinity/podAntiAffinity").is_some(),
-        )
-        .opt("restarted_at", restarted_at(template));
-    if object.kind == "Job" {
-        row = job_fields(row, object, &pods);
+/// The last event about a workload for which no pod could be made.
+fn create_failures<'a>(sources: &'a Sources<'_>) -> BTreeMap<Owner, &'a Object> {
+    let mut failures = BTreeMap::new();
+    let events = sources.kind("Event").iter();
+    let mut failed: Vec<&Object> = events
+        .filter(|e| text(&e.value, "/reason") == "FailedCreate")
+        .collect();
+    failed.sort_by_key(|e| time(&e.value, "/lastTimestamp"));
+    for event in failed {
+        let object = event.value.get("involvedObject").unwrap_or(&Value::Null);
+        let (kind, name) = (text(object, "/kind"), text(object, "/name"));
+        failures.insert(sources.owner_of(kind, &event.namespace, name), event);
     }
-    let excerpt = format!(
-        "{} {}/{}: {ready} of {desired} ready",
-        object.kind, object.namespace, object.name
+    failures
+}
+
+fn fact(sources: &Sources<'_>, object: &Object, failures: &BTreeMap<Owner, &Object>) -> Fact {
+    let replicas = Replicas::of(object);
+    let owner = Owner::of(object);
+    let pods: Vec<&Object> = sources.pods_of(&owner).collect();
+    let failure = Some(said(&object.value, "ReplicaFailure", "/message"));
+    let failed = failures.get(&owner);
+    let failure = failure.filter(|f| !f.is_empty());
+    let failure = failure.or_else(|| failed.map(|e| text(&e.value, "/message")));
+    let row = replicas.fields(common(sources, object, &pods), object);
+    let row = row.text("create_failure", failure.unwrap_or_default());
+    let row = match object.kind.as_str() {
+        "Job" => jobs::fields(row, object, &pods),
+        _ => row,
+    };
+    let mut excerpt = format!(
+        "{} {}: {}",
+        object.kind,
+        object.place(),
+        replicas.words(object)
     );
+    if let Some(failure) = failure {
+        excerpt = format!("{excerpt}; {failure}");
+    }
     let mut subjects = vec![object.subject()];
     if object.kind == "Job" {
         subjects.extend(pods.iter().map(|p| p.subject()));
     }
+    let mut evidence = vec![object.evidence(&excerpt)];
+    evidence.extend(
+        failed.map(|e| e.evidence(&format!("FailedCreate: {}", text(&e.value, "/message")))),
+    );
     Fact {
         subjects,
-        evidence: vec![object.evidence(&excerpt)],
+        evidence,
         fields: row.build(),
     }
 }
 
-/// How many pods there should be and how many are ready.
-pub(super) fn replicas(object: &Object) -> (i64, i64) {
+/// What every kind of workload has.
+fn common(sources: &Sources<'_>, object: &Object, pods: &[&Object]) -> Row {
     let value = &object.value;
-    match object.kind.as_str() {
-        "DaemonSet" => (
-            int(value, "/status/desiredNumberScheduled").unwrap_or(0),
-            int(value, "/status/numberReady").unwrap_or(0),
-        ),
-        "Job" => (
-            int(value, "/spec/completions").unwrap_or(1),
-            int(value, "/status/succeeded").unwrap_or(0),
-        ),
-        "CronJob" => (0, 0),
-        _ => (
-            int(value, "/spec/replicas").unwrap_or(1),
-            int(value, "/status/readyReplicas").unwrap_or(0),
-        ),
+    let template = template(object);
+    let meshed = pods.iter().filter(|p| is_meshed(&p.value)).count();
+    let created = time(value, "/metadata/creationTimestamp");
+    let restarted = annotation(template, "kubectl.kubernetes.io/restartedAt");
+    let revision = annotation(value, "deployment.kubernetes.io/revision");
+    let anti_affinity = template.pointer("/spec/affinity/podAntiAffinity").is_some();
+    Row::new()
+        .set("kind", object.kind.as_str())
+        .set("namespace", object.namespace.as_str())
+        .set("name", object.name.as_str())
+        .text("component", label(value, COMPONENT))
+        .text("extension", label(value, EXTENSION))
+        .time("created", created)
+        .opt("age_s", created.map(|t| seconds_between(t, sources.at())))
+        .set("pods", pods.len())
+        .set("meshed_pods", meshed)
+        .text(
+            "inject_annotation",
+            annotation(template, "linkerd.io/inject"),
+        )
+        .set("config", config(template))
+        .set("host_network", flag(template, "/spec/hostNetwork"))
+        .text(
+            "service_account",
+            text(template, "/spec/serviceAccountName"),
+        )
+        .set("images", containers::images(template))
+        .set("anti_affinity", anti_affinity)
+        .text("restarted_at", restarted)
+        .text("revision", revision)
+        .text("progressing", said(value, "Progressing", "/status"))
+        .text("progressing_reason", said(value, "Progressing", "/reason"))
+        .set("conditions", conditions(value))
+}
+
+fn said<'a>(value: &'a Value, kind: &str, pointer: &str) -> &'a str {
+    condition(value, kind)
+        .map(|c| text(c, pointer))
+        .unwrap_or_default()
+}
+
+fn template(object: &Object) -> &Value {
+    let pointer = if object.kind == "CronJob" {
+        "/spec/jobTemplate/spec/template"
+    } else {
+        "/spec/template"
+    };
+    object.value.pointer(pointer).unwrap_or(&Value::Null)
+}
+
+/// How many pods there should be and how many there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Replicas {
+    pub(super) desired: i64,
+    pub(super) ready: i64,
+    pub(super) available: i64,
+}
+
+impl Replicas {
+    pub(super) fn of(object: &Object) -> Self {
+        let status = |field: &str| int(&object.value, &format!("/status/{field}")).unwrap_or(0);
+        let (desired, ready, available) = match object.kind.as_str() {
+            "DaemonSet" => (
+                status("desiredNumberScheduled"),
+                status("numberReady"),
+                status("numberAvailable"),
+            ),
+            "Job" => {
+                let wanted = int(&object.value, "/spec/completions").unwrap_or(1);
+                (wanted, status("ready"), status("succeeded"))
+            }
+            "CronJob" => (0, 0, 0),
+            _ => {
+                let wanted = int(&object.value, "/spec/replicas").unwrap_or(1);
+                (wanted, status("readyReplicas"), status("availableReplicas"))
+            }
+        };
+        Self {
+            desired,
+            ready,
+            available,
+        }
     }
-}
 
-fn restarted_at(template: &Value) -> Option<String> {
-    let at = super::pods::annotation(template, "kubectl.kubernetes.io/restartedAt");
-    (!at.is_empty()).then(|| at.to_owned())
-}
+    /// Whether somebody, or an autoscaler, wants no pods of it.
+    pub(super) fn is_scaled_to_zero(self, object: &Object) -> bool {
+        self.desired == 0 && !matches!(object.kind.as_str(), "Job" | "CronJob" | "DaemonSet")
+    }
 
-fn pods_of<'a>(sources: &'a Sources<'_>, object: &Object) -> Vec<&'a Object> {
-    let is_own = |pod: &&Object| {
-        let direct = list(&pod.value, "/metadata/ownerReferences").iter();
-        let mut direct = direct.map(|r| (text(r, "/kind"), text(r, "/name")));
-        let owner = sources.owner(&pod.namespace, &pod.name);
-        direct.any(|o| o == (object.kind.as_str(), object.name.as_str()))
-            || (owner.kind == object.kind && owner.name == object.name)
-    };
-    sources
-        .kind("Pod")
-        .iter()
-        .filter(|p| p.namespace == object.namespace)
-        .filter(is_own)
-        .collect()
-}
+    fn fields(self, row: Row, object: &Object) -> Row {
+        let value = &object.value;
+        let suspended = value.pointer("/spec/suspend").and_then(Value::as_bool);
+        if object.kind == "CronJob" {
+            let active = list(value, "/status/active").len();
+            return row
+                .set("desired", 0)
+                .set("ready", 0)
+                .set("scaled_to_zero", false)
+                .set("active", active)
+                .opt("suspended", suspended)
+                .time("last_scheduled", time(value, "/status/lastScheduleTime"))
+                .time("last_successful", time(value, "/status/lastSuccessfulTime"));
+        }
+        let updated = int(value, "/status/updatedReplicas")
+            .or_else(|| int(value, "/status/updatedNumberScheduled"));
+        let row = row.set("desired", self.desired).set("ready", self.ready);
+        if object.kind == "Job" {
+            return row.set("scaled_to_zero", false).opt("suspended", suspended);
+        }
+        row.set("available", self.available)
+            .opt("updated", updated)
+            .set("paused", flag(value, "/spec/paused"))
+            .set("scaled_to_zero", self.is_scaled_to_zero(object))
+    }
 
-/// A Job that does not end: have its own containers ended while the proxy runs on?
-fn job_fields(row: Row, object: &Object, pods: &[&Object]) -> Row {
-    let status =
-        |kind| condition(&object.value, kind).is_some_and(|c| text(c, "/status") == "True");
-    let kept_alive = pods.iter().any(|pod| is_kept_alive(&pod.value));
-    row.set("complete", status("Complete"))
-        .set("failed", status("Failed"))
-        .set("active", int(&object.value, "/status/active").unwrap_or(0))
-        .set("meshed", pods.iter().any(|p| is_meshed(&p.value)))
-        .set("kept_alive_by_proxy", kept_alive)
-}
-
-/// Whether every container but the proxy has ended, and the proxy is an ordinary container that
-/// runs on.
-fn is_kept_alive(pod: &Value) -> bool {
-    let ordinary = list(pod, "/spec/containers")
-        .iter()
-        .any(|c| text(c, "/name") == PROXY);
-    let state = |status: &Value, name: &str| {
-        status
-            .pointer("/state")
-            .is_some_and(|s| s.get(name).is_some())
-    };
-    let of_regular: Vec<&Value> = list(pod, "/status/containerStatuses").iter().collect();
-    let (proxies, others): (Vec<&Value>, Vec<&Value>) = of_regular
-        .into_iter()
-        .partition(|s| text(s, "/name") == PROXY);
-    ordinary
-        && spec_containers(pod).count() > 1
-        && statuses(pod).count() > 1
-        && !others.is_empty()
-        && others.iter().all(|s| state(s, "terminated"))
-        && proxies.iter().any(|s| state(s, "running"))
+    pub(super) fn words(self, object: &Object) -> String {
+        match object.kind.as_str() {
+            "Job" => format!(
+                "{} of {} completions, {} pods ready",
+                self.available, self.desired, self.ready
+            ),
+            "CronJob" => format!("schedule {}", text(&object.value, "/spec/schedule")),
+            _ if self.is_scaled_to_zero(object) => "scaled to 0".to_owned(),
+            _ => format!("{} of {} ready", self.ready, self.desired),
+        }
+    }
 }

@@ -65,7 +65,7 @@ pub(super) fn matcher(
         MatcherFile::Object(file) => Some(object(file, faulty)),
         MatcherFile::Metric(file) => Some(metric(file, faulty)),
         MatcherFile::Iptables(file) => Some(plain(Matcher::Table(table(
-            "iptables",
+            "iptables_probes",
             Some(&file.predicate),
             &[],
             faulty,

@@ -1,23 +1,34 @@
 //! Whether a chain holds against a set of trust anchors at a given time.
 //!
-//! Signatures, names of issuers, validity and the CA flag are checked, which both Go and the
-//! proxies' webpki require. A proxy compares an anchor by name and key alone, so an anchor's
-//! own validity is reported in the table `certificates` and does not fail a chain here.
+//! Two sets of rules: that of the proxies (webpki), which look at nothing of an anchor but its
+//! name and key, and that of Go, with which identity, the API server and `linkerd check` judge,
+//! and for which an anchor must be valid itself.
 
 use jiff::Timestamp;
-use x509_parser::prelude::{FromDer, X509Certificate};
+use x509_parser::certificate::X509Certificate;
+use x509_parser::prelude::FromDer;
 
-use super::Certificate;
+use super::parse::Certificate;
 
-/// How a verification ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// By whose rules a chain is judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rules {
+    Webpki,
+    Go,
+}
+
+/// How a verification ended. Later ones tell more of what is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Verdict {
     Ok,
-    Expired(String, Timestamp),
-    NotYetValid(String, Timestamp),
     UnknownIssuer(String),
-    BadSignature(String),
+    WrongUse(String),
+    NameLimit(String),
+    PathTooLong(String),
     NotCa(String),
+    BadSignature(String),
+    NotYetValid(String, Timestamp),
+    Expired(String, Timestamp),
 }
 
 impl Verdict {
@@ -29,6 +40,9 @@ impl Verdict {
             Self::UnknownIssuer(_) => "unknown-issuer",
             Self::BadSignature(_) => "bad-signature",
             Self::NotCa(_) => "not-a-ca",
+            Self::PathTooLong(_) => "path-too-long",
+            Self::WrongUse(_) => "wrong-usage",
+            Self::NameLimit(_) => "name-constraint",
         }
     }
 
@@ -42,59 +56,192 @@ impl Verdict {
                 format!("a trust anchor is called `{issuer}`, but its key did not sign this chain")
             }
             Self::NotCa(name) => format!("`{name}` signs others but is no CA"),
+            Self::PathTooLong(name) => format!("`{name}` allows fewer certificates below it"),
+            Self::WrongUse(name) => {
+                format!("`{name}` is not meant for servers and clients of TLS")
+            }
+            Self::NameLimit(name) => format!("`{name}` does not allow the leaf's name"),
         }
     }
 }
+
+/// A chain that holds, or why it does not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Outcome<'a> {
+    pub(super) verdict: Verdict,
+    /// The anchor that the chain ends at, if it holds.
+    pub(super) anchor: Option<&'a str>,
+}
+
+struct Path<'a> {
+    /// What the server sent beside its leaf.
+    pool: &'a [Certificate],
+    anchors: &'a [Certificate],
+    leaf: &'a Certificate,
+    at: Timestamp,
+    rules: Rules,
+}
+
+/// Longer paths are not followed.
+const MAX_DEPTH: usize = 6;
 
 /// Verifies a chain, leaf first.
-pub(super) fn verify(chain: &[Certificate], anchors: &[Certificate], at: Timestamp) -> Verdict {
-    for (number, certificate) in chain.iter().enumerate() {
-        let name = || match certificate.names.first() {
-            Some(name) if certificate.subject.is_empty() => name.clone(),
-            _ => certificate.subject.clone(),
+pub(super) fn verify<'a>(
+    chain: &'a [Certificate],
+    anchors: &'a [Certificate],
+    at: Timestamp,
+    rules: Rules,
+) -> Outcome<'a> {
+    let Some((leaf, pool)) = chain.split_first() else {
+        return Outcome {
+            verdict: Verdict::UnknownIssuer(String::new()),
+            anchor: None,
         };
-        if at > certificate.not_after {
-            return Verdict::Expired(name(), certificate.not_after);
-        }
-        if at < certificate.not_before {
-            return Verdict::NotYetValid(name(), certificate.not_before);
-        }
-        if number > 0 && !certificate.is_ca {
-            return Verdict::NotCa(name());
-        }
-        // An anchor itself may stand in the chain, or a server may serve the very certificate
-        // that clients were told to trust.
-        if anchors.iter().any(|a| a.der == certificate.der) {
-            return Verdict::Ok;
-        }
-        if let Some(parent) = chain.get(number + 1) {
-            if !is_signed_by(certificate, parent) {
-                return Verdict::BadSignature(certificate.issuer.clone());
-            }
-            continue;
-        }
-        let mut named = anchors
-            .iter()
-            .filter(|a| a.subject == certificate.issuer)
-            .peekable();
-        if named.peek().is_none() {
-            return Verdict::UnknownIssuer(certificate.issuer.clone());
-        }
-        return if named.any(|a| is_signed_by(certificate, a)) {
-            Verdict::Ok
-        } else {
-            Verdict::BadSignature(certificate.issuer.clone())
-        };
+    };
+    let path = Path {
+        pool,
+        anchors,
+        leaf,
+        at,
+        rules,
+    };
+    match path.leaf() {
+        Ok(anchor) => Outcome {
+            verdict: Verdict::Ok,
+            anchor: Some(anchor),
+        },
+        Err(verdict) => Outcome {
+            verdict,
+            anchor: None,
+        },
     }
-    Verdict::Ok
 }
 
-fn is_signed_by(certificate: &Certificate, parent: &Certificate) -> bool {
-    let (Ok((_, child)), Ok((_, parent))) = (
-        X509Certificate::from_der(&certificate.der),
-        X509Certificate::from_der(&parent.der),
-    ) else {
-        return false;
-    };
-    child.verify_signature(Some(parent.public_key())).is_ok()
+impl<'a> Path<'a> {
+    fn leaf(&self) -> Result<&'a str, Verdict> {
+        self.is_in_time(self.leaf)?;
+        self.is_for_tls(self.leaf)?;
+        // Go accepts a leaf that is itself among the anchors; servers of webhooks often have
+        // such a certificate.
+        let own = self.anchors.iter().find(|a| a.der == self.leaf.der);
+        if let Some(own) = own.filter(|own| self.rules == Rules::Go || own.is_ca) {
+            return Ok(&own.fingerprint);
+        }
+        self.above(self.leaf, 0)
+    }
+
+    /// Looks for what signed a certificate, up to an anchor.
+    fn above(&self, child: &Certificate, depth: usize) -> Result<&'a str, Verdict> {
+        if depth > MAX_DEPTH {
+            return Err(Verdict::PathTooLong(child.name().to_owned()));
+        }
+        let mut worst = Verdict::UnknownIssuer(child.issuer.clone());
+        let is_parent = |c: &&Certificate| c.subject_name == child.issuer_name;
+        for anchor in self.anchors.iter().filter(is_parent) {
+            match self.is_anchored(child, anchor, depth) {
+                Ok(()) => return Ok(&anchor.fingerprint),
+                Err(verdict) => worst = worst.max(verdict),
+            }
+        }
+        let parents = self.pool.iter().filter(is_parent);
+        for parent in parents.filter(|p| p.der != child.der) {
+            let found = self.is_below(child, parent, depth);
+            match found.and_then(|()| self.above(parent, depth + 1)) {
+                Ok(anchor) => return Ok(anchor),
+                Err(verdict) => worst = worst.max(verdict),
+            }
+        }
+        Err(worst)
+    }
+
+    fn is_anchored(
+        &self,
+        child: &Certificate,
+        anchor: &Certificate,
+        depth: usize,
+    ) -> Result<(), Verdict> {
+        self.is_named_within(anchor)?;
+        if self.rules == Rules::Webpki {
+            if !anchor.is_ca {
+                return Err(Verdict::UnknownIssuer(child.issuer.clone()));
+            }
+            return is_signed_by(child, anchor);
+        }
+        self.is_below(child, anchor, depth)
+    }
+
+    /// Whether one certificate may sign another, and did.
+    fn is_below(
+        &self,
+        child: &Certificate,
+        parent: &Certificate,
+        depth: usize,
+    ) -> Result<(), Verdict> {
+        let name = || parent.name().to_owned();
+        is_signed_by(child, parent)?;
+        self.is_in_time(parent)?;
+        let may_sign = parent.usages.is_empty() || parent.usages.contains(&"cert-sign");
+        if !parent.is_ca || !may_sign {
+            return Err(Verdict::NotCa(name()));
+        }
+        if parent.path_len.is_some_and(|max| (max as usize) < depth) {
+            return Err(Verdict::PathTooLong(name()));
+        }
+        self.is_for_tls(parent)?;
+        self.is_named_within(parent)
+    }
+
+    fn is_in_time(&self, certificate: &Certificate) -> Result<(), Verdict> {
+        let name = certificate.name().to_owned();
+        if self.at > certificate.not_after {
+            return Err(Verdict::Expired(name, certificate.not_after));
+        }
+        if self.at < certificate.not_before {
+            return Err(Verdict::NotYetValid(name, certificate.not_before));
+        }
+        Ok(())
+    }
+
+    /// A proxy presents its certificate as a server and as a client; a Go client asks for
+    /// servers only.
+    fn is_for_tls(&self, certificate: &Certificate) -> Result<(), Verdict> {
+        let has = |purpose| {
+            !certificate.has_purposes
+                || certificate.purposes.contains(&"any")
+                || certificate.purposes.contains(&purpose)
+        };
+        if has("server") && (self.rules == Rules::Go || has("client")) {
+            Ok(())
+        } else {
+            Err(Verdict::WrongUse(certificate.name().to_owned()))
+        }
+    }
+
+    fn is_named_within(&self, parent: &Certificate) -> Result<(), Verdict> {
+        let is_within = |name: &String| {
+            parent.permitted.iter().any(|domain| {
+                let domain = domain.trim_start_matches('.');
+                name == domain || name.strip_suffix(domain).is_some_and(|r| r.ends_with('.'))
+            })
+        };
+        if parent.permitted.is_empty() || self.leaf.names.iter().all(is_within) {
+            Ok(())
+        } else {
+            Err(Verdict::NameLimit(parent.name().to_owned()))
+        }
+    }
+}
+
+fn is_signed_by(certificate: &Certificate, parent: &Certificate) -> Result<(), Verdict> {
+    let parsed = X509Certificate::from_der(&certificate.der)
+        .ok()
+        .zip(X509Certificate::from_der(&parent.der).ok());
+    let is_signed = parsed.is_some_and(|((_, child), (_, parent))| {
+        child.verify_signature(Some(parent.public_key())).is_ok()
+    });
+    if is_signed {
+        Ok(())
+    } else {
+        Err(Verdict::BadSignature(certificate.issuer.clone()))
+    }
 }

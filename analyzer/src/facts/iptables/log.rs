@@ -1,287 +1,211 @@
 //! What an init container's log says about iptables.
 
+use super::dump::{Dump, Dumps};
+use super::failure::{Failure, Failures};
+use super::line::{command, message};
+use super::rules::{Rule, Ruleset, What, rule};
+
 /// An init container's log, read.
 #[derive(Debug, Default, PartialEq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each tells of another line of the log; any of them can come together"
+)]
 pub struct InitLog {
     pub(in crate::facts) entry: String,
     pub(super) namespace: String,
     pub(super) pod: String,
     pub(super) container: String,
     pub(super) previous: bool,
-    /// Commands run.
+    /// Whether the container is Linkerd's own.
+    pub(super) is_linkerd: bool,
+    /// Calls that change tables.
     pub(super) commands: u64,
-    /// `nft`, `legacy` or `plain`.
-    pub(super) backend: String,
-    /// The message of the failure, if it failed.
-    pub(super) failure: Option<String>,
-    /// The line that the row's evidence points at.
-    pub(super) line: u64,
-    /// The rules of the last nat table that was printed, in the syntax of `iptables -S`.
-    pub(super) rules: Option<Vec<String>>,
-    /// Whether a printed table had the proxy's chains at some time.
+    /// `nft`, `legacy` or `plain`; empty without a call.
+    pub(super) backend: &'static str,
+    pub(super) has_ipv6_pass: bool,
+    pub(super) failure: Option<Failure>,
+    pub(super) is_fatal: bool,
+    pub(super) invalid_ports: Vec<String>,
+    /// The nat tables before anything was changed, one for each family of addresses.
+    pub(super) before: Vec<Dump>,
+    /// The nat tables that were printed last.
+    pub(super) after: Vec<Dump>,
+    /// Lines with `NOTRACK`, `TPROXY`, `DROP` or `REJECT` in other tables.
+    pub(super) other_tables: Vec<String>,
+    /// Whether the rules of an earlier run were kept.
+    pub(super) skipped: bool,
+    /// A command that empties the nat table, and its line.
+    pub(super) flush: Option<(u64, String)>,
+    /// Whether a table in this log had the proxy's chains.
     pub(super) had_proxy_chains: bool,
-    /// Whether a printed table lost the proxy's chains, or a command flushed it.
-    pub(super) flushed: bool,
-    pub(super) flush_line: String,
+    pub(super) warnings: Vec<String>,
+    /// What the commands asked for.
+    pub(super) settings: Settings,
 }
 
-impl InitLog {
-    /// What kind of failure it is, in one word that rules can compare.
-    pub(super) fn failure_kind(&self) -> &'static str {
-        let text = self
-            .failure
-            .as_deref()
-            .unwrap_or_default()
-            .to_ascii_lowercase();
-        let kinds: [(&str, &[&str]); 7] = [
-            (
-                "binary",
-                &[
-                    "valid values are only",
-                    "executable file not found",
-                    "no such file",
-                ],
-            ),
-            ("lock", &["xtables lock"]),
-            ("ipv6", &["ip6tables"]),
-            (
-                "permission",
-                &[
-                    "operation not permitted",
-                    "permission denied",
-                    "must be root",
-                ],
-            ),
-            (
-                "kernel",
-                &[
-                    "can't initialize iptables table",
-                    "table does not exist",
-                    "failed to initialize nft",
-                    "protocol not supported",
-                    "no chain/target/match",
-                    "incompatible",
-                ],
-            ),
-            ("usage", &["unknown flag", "usage:", "invalid argument"]),
-            ("exit", &["exit status", "aborting"]),
-        ];
-        let found = kinds
-            .iter()
-            .find(|(_, words)| words.iter().any(|w| text.contains(w)));
-        match found {
-            Some((kind, _)) => kind,
-            None if text.is_empty() => "",
-            None => "other",
+/// What linkerd-init was told to do, read from its commands or from the tables.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Settings {
+    pub(super) inbound_port: Option<u16>,
+    pub(super) outbound_port: Option<u16>,
+    pub(super) proxy_uids: Vec<u32>,
+    pub(super) proxy_gids: Vec<u32>,
+    pub(super) inbound_skip: Vec<(u16, u16)>,
+    pub(super) outbound_skip: Vec<(u16, u16)>,
+    pub(super) subnets: Vec<String>,
+    /// Whether only some inbound ports are redirected.
+    pub(super) only_listed: bool,
+}
+
+impl Settings {
+    /// What a table asks for.
+    pub(super) fn of(rules: &Ruleset) -> Self {
+        let mut settings = Self::default();
+        for rule in &rules.rules {
+            settings.take(rule);
+        }
+        settings
+    }
+
+    fn take(&mut self, rule: &Rule) {
+        let is_inbound = match rule.chain.as_str() {
+            "PROXY_INIT_REDIRECT" => true,
+            "PROXY_INIT_OUTPUT" => false,
+            _ => return,
+        };
+        let ports = rule.matches.iter().find_map(|m| match &m.what {
+            What::Ports(ports) => Some(ports),
+            _ => None,
+        });
+        if rule.target == "REDIRECT" {
+            let port = if is_inbound {
+                &mut self.inbound_port
+            } else {
+                &mut self.outbound_port
+            };
+            *port = rule.to.parse().ok().or(*port);
+            self.only_listed |= is_inbound && ports.is_some();
+            return;
+        }
+        if rule.target != "RETURN" {
+            return;
+        }
+        if let Some(ports) = ports {
+            let skip = if is_inbound {
+                &mut self.inbound_skip
+            } else {
+                &mut self.outbound_skip
+            };
+            skip.extend(ports);
+        }
+        for condition in &rule.matches {
+            match &condition.what {
+                What::Uid(uid, _) => self.proxy_uids.push(*uid),
+                What::Gid(gid, _) => self.proxy_gids.push(*gid),
+                What::Source(subnet) if is_inbound => self.subnets.push(subnet.clone()),
+                _ => {}
+            }
         }
     }
 }
-
-/// Words that tell of a failure in linkerd-init's own log.
-const FAILURES: [&str; 14] = [
-    "operation not permitted",
-    "permission denied",
-    "valid values are only",
-    "executable file not found",
-    "xtables lock",
-    "can't initialize iptables",
-    "table does not exist",
-    "failed to initialize nft",
-    "no chain/target/match",
-    "aborting firewall configuration",
-    "exit status",
-    "unknown flag",
-    "level=fatal",
-    "level=error",
-];
 
 /// Reads a log; `None` if it says nothing of iptables.
 pub(super) fn parse(bytes: &[u8], is_linkerd: bool) -> Option<InitLog> {
     let content = String::from_utf8_lossy(bytes);
-    let mut log = InitLog {
-        line: 1,
-        ..InitLog::default()
+    let mut reader = Reader {
+        log: InitLog {
+            is_linkerd,
+            ..InitLog::default()
+        },
+        dumps: Dumps::default(),
+        failures: Failures::default(),
+        first_change: None,
     };
-    let mut tables = Tables::default();
-    let mut speaks = is_linkerd;
     for (number, line) in content.lines().enumerate() {
-        let text = without_stamp(line);
-        let message = logrus_message(text);
-        let number = number as u64 + 1;
-        for part in message.split('\n') {
-            speaks |= tables.take(part);
-        }
-        if is_linkerd && log.failure.is_none() && is_failure(text) {
-            log.failure = Some(message.trim().to_owned());
-            log.line = number;
-        }
-        let command = message.trim_start();
-        if command.contains("iptables") && !command.starts_with('#') && command.contains(" -t ") {
-            log.commands += 1;
-            backend(command).clone_into(&mut log.backend);
-            speaks = true;
-        }
-        if !is_linkerd && is_flush(command) {
-            (log.flushed, log.flush_line, log.line) = (true, command.to_owned(), number);
-            speaks = true;
-        }
+        reader.take(line, number as u64 + 1);
     }
-    if !is_linkerd && tables.lost_proxy_chains() {
-        log.flushed = true;
-        log.line = content.lines().count() as u64;
-        log.flush_line = tables.last_lines();
-    }
-    log.had_proxy_chains = tables.had_proxy_chains;
-    log.rules = tables.last;
+    let log = reader.finish();
     // Help texts and other programs' flags mention iptables too: only tables and commands count.
-    (speaks && (is_linkerd || log.rules.is_some() || log.flushed)).then_some(log)
+    let speaks = is_linkerd || !log.after.is_empty() || log.flush.is_some();
+    speaks.then_some(log)
 }
 
-fn is_failure(text: &str) -> bool {
-    let lower = text.to_ascii_lowercase();
-    FAILURES.iter().any(|words| lower.contains(words))
+struct Reader {
+    log: InitLog,
+    dumps: Dumps,
+    failures: Failures,
+    first_change: Option<u64>,
 }
 
-fn backend(command: &str) -> &'static str {
-    if command.contains("-nft") {
-        "nft"
-    } else if command.contains("-legacy") {
-        "legacy"
-    } else {
-        "plain"
-    }
-}
-
-/// A command that empties the nat table or throws away the proxy's chains.
-fn is_flush(command: &str) -> bool {
-    let words: Vec<&str> = command.split_whitespace().collect();
-    let runs_iptables = words.iter().any(|w| w.contains("iptables"));
-    let empties = words
-        .windows(2)
-        .any(|w| matches!(w, ["-F" | "--flush" | "-X", _]))
-        || words
-            .last()
-            .is_some_and(|w| matches!(*w, "-F" | "--flush" | "-X"));
-    runs_iptables && empties
-}
-
-/// The line without a kubelet timestamp.
-fn without_stamp(line: &str) -> &str {
-    match line.split_once(' ') {
-        Some((stamp, rest))
-            if stamp.len() >= 20 && stamp.ends_with('Z') && stamp.starts_with('2') =>
-        {
-            rest
+impl Reader {
+    fn take(&mut self, line: &str, number: u64) {
+        let message = message(line);
+        if let Some(command) = command(&message) {
+            self.log.backend = command.backend;
+            self.log.has_ipv6_pass |= command.is_ipv6;
+            let backend = if command.backend == "plain" {
+                ""
+            } else {
+                command.backend
+            };
+            self.dumps.expect(command.is_ipv6, backend);
+            if command.changes() {
+                self.log.commands += 1;
+                self.first_change.get_or_insert(number);
+                if let Some(rule) = rule(command.text) {
+                    self.log.settings.take(&rule);
+                }
+            }
+            if !self.log.is_linkerd && command.flushes() {
+                self.log
+                    .flush
+                    .get_or_insert((number, command.text.to_owned()));
+            }
+            return;
         }
-        _ => line,
-    }
-}
-
-/// The message of a logrus line, its escapes undone; the line itself if it is none.
-fn logrus_message(text: &str) -> String {
-    match text.split_once(" msg=\"") {
-        Some((_, rest)) => {
-            let body = rest.rsplit_once('"').map_or(rest, |(body, _)| body);
-            body.replace("\\n", "\n")
-                .replace("\\t", "\t")
-                .replace("\\\"", "\"")
+        let lower = message.to_ascii_lowercase();
+        self.log.skipped |=
+            lower.contains("skipping iptables setup") || lower.contains("configuration; skipping");
+        let mut is_dump = false;
+        for part in message.split('\n') {
+            is_dump |= self.dumps.take(part, number);
         }
-        None => text
-            .split_once(" msg=")
-            .map_or(text, |(_, rest)| rest)
-            .to_owned(),
-    }
-}
-
-/// Follows tables as they are printed, by `iptables-save` or `iptables -S`.
-#[derive(Default)]
-struct Tables {
-    open: Option<Vec<String>>,
-    last: Option<Vec<String>>,
-    had_proxy_chains: bool,
-}
-
-impl Tables {
-    /// Takes a line; true if it belongs to a table.
-    fn take(&mut self, line: &str) -> bool {
-        let line = line.trim();
-        if line == "*nat" || line.starts_with("-P PREROUTING") {
-            self.close();
-            self.open = Some(Vec::new());
-        } else if line == "COMMIT" || (line.starts_with('*') && line.len() < 20) {
-            self.close();
-            return line == "COMMIT";
-        }
-        let is_part = line.starts_with(':')
-            || line.starts_with('*')
-            || ["-A ", "-N ", "-P "].iter().any(|p| line.starts_with(p));
-        if is_part && let Some(open) = &mut self.open {
-            open.push(line.to_owned());
-            self.had_proxy_chains |= line.contains("PROXY_INIT");
-            self.last = Some(open.clone());
-            return true;
-        }
-        false
-    }
-
-    fn close(&mut self) {
-        if let Some(open) = self.open.take() {
-            self.last = Some(open);
+        if self.log.is_linkerd && !is_dump {
+            self.failures.take(&message, number);
         }
     }
 
-    /// Whether the last table has none of the proxy's chains although it is a whole one.
-    fn lost_proxy_chains(&self) -> bool {
-        self.last.as_ref().is_some_and(|rules| {
-            !rules.is_empty() && !rules.iter().any(|r| r.contains("PROXY_INIT"))
-        })
-    }
-
-    fn last_lines(&self) -> String {
-        self.last.as_deref().unwrap_or_default().join("; ")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const SAVE: &str = r#"2026-11-23T00:50:40.1Z time="x" level=info msg="/usr/sbin/iptables-nft -t nat -N PROXY_INIT_REDIRECT"
-2026-11-23T00:50:41.1Z time="x" level=info msg="*nat\n:PREROUTING ACCEPT [0:0]\n:PROXY_INIT_REDIRECT - [0:0]\n-A PREROUTING -j PROXY_INIT_REDIRECT\nCOMMIT\n"
-"#;
-
-    #[test]
-    fn commands_backend_and_the_last_table_are_read() {
-        let log = parse(SAVE.as_bytes(), true).unwrap();
-        assert_eq!((log.commands, log.backend.as_str()), (1, "nft"));
-        assert_eq!(log.rules.unwrap().len(), 4);
-        assert_eq!(log.failure, None);
-    }
-
-    #[test]
-    fn a_table_that_is_printed_without_the_proxys_chains_is_flushed() {
-        let text =
-            "-P PREROUTING ACCEPT\n-N PROXY_INIT_OUTPUT\n-P PREROUTING ACCEPT\n-P OUTPUT ACCEPT\n";
-        assert!(parse(text.as_bytes(), false).unwrap().flushed);
-        assert!(parse(b"+ iptables -t nat -F\n", false).unwrap().flushed);
-        assert_eq!(parse(b"connecting to the database\n", false), None);
-    }
-
-    #[test]
-    fn failures_are_sorted_by_what_would_mend_them() {
-        let kind = |text: &str| parse(text.as_bytes(), true).unwrap().failure_kind();
-        assert_eq!(
-            kind("exec /usr/lib/linkerd/linkerd2-proxy-init: operation not permitted"),
-            "permission"
-        );
-        assert_eq!(
-            kind("Error: --firewall-bin-path valid values are only \"iptables\""),
-            "binary"
-        );
-        assert_eq!(
-            kind("level=error msg=\"aborting firewall configuration\""),
-            "exit"
-        );
-        assert_eq!(kind("all is well"), "");
+    fn finish(self) -> InitLog {
+        let mut log = self.log;
+        let (dumps, warnings) = self.dumps.finish();
+        log.warnings = warnings;
+        log.warnings.sort();
+        log.warnings.dedup();
+        log.is_fatal = self.failures.is_fatal;
+        log.invalid_ports.clone_from(&self.failures.invalid_ports);
+        log.failure = self.failures.finish();
+        for dump in dumps {
+            if !dump.is_nat() {
+                let words = ["NOTRACK", "--notrack", "TPROXY", "DROP", "REJECT"];
+                let telling = dump
+                    .text
+                    .lines()
+                    .filter(|l| words.iter().any(|w| l.contains(w)));
+                log.other_tables.extend(telling.map(str::to_owned));
+                continue;
+            }
+            log.had_proxy_chains |= dump.has_proxy_chains();
+            let is_before = self.first_change.is_none_or(|change| dump.line < change);
+            let is_kept = !log.is_linkerd || log.skipped;
+            if is_before && !log.before.iter().any(|d| d.is_ipv6 == dump.is_ipv6) {
+                log.before.push(dump.clone());
+            }
+            if !is_before || is_kept {
+                log.after.retain(|d| d.is_ipv6 != dump.is_ipv6);
+                log.after.push(dump);
+            }
+        }
+        log
     }
 }

@@ -1,20 +1,47 @@
 //! Facts from scrapes of `/metrics`: counters and what changed between the two scrapes.
 //!
 //! A counter's lifetime value tells what happened at some time since the process started; the
-//! difference of two scrapes tells what happens now. Tables carry both.
+//! difference of two scrapes tells what happens now. Tables carry both: `total` or a plain name
+//! for the lifetime, `delta` or a name that ends in `_delta` for the difference, which is only
+//! there if two scrapes of the same process can be compared.
+//!
+//! Tables: `metrics`, `edges`, `denials`, `policy_counters`, `detection`, `connections`,
+//! `tcp_errors`, `http_errors`, `control_clients`, `proxy_identity`, `processes`, `balancers`,
+//! `controller`. Their fields are in `docs/facts-signals.md`.
 
+mod balancers;
+mod clients;
+mod common;
+mod connections;
+mod controller;
+mod denials;
+mod detection;
+mod edge;
+mod edges;
+mod errors;
 mod exposition;
+mod families;
+mod identity;
+mod index;
+mod process;
+mod quantiles;
+mod raw;
 mod series;
-mod tables;
+mod store;
 
 use std::sync::Arc;
 
 use bundle::EntryInfo;
 use bundle::layout::EntryKind;
+use rayon::prelude::*;
 
-use super::{Demand, Fact, Gap, Piece, Sources};
-pub(super) use exposition::Sample;
+use super::kube::PROXY;
+use super::{Demand, Fact, Gap, Piece, Sources, Table};
+use crate::evidence::{Evidence, Subject};
+use common::Scope;
+use index::Index;
 use series::SeriesSet;
+use store::{Builder, Store};
 
 /// Whose metrics they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,24 +70,103 @@ pub struct Scrape {
     container: String,
     number: u32,
     entry: String,
-    samples: Vec<Sample>,
+    store: Store,
 }
 
 impl Scrape {
     /// What scrapes are ordered by: those of one container follow each other.
-    pub(super) fn key(&self) -> (Origin, &str, &str, &str, u32) {
+    pub(super) fn key(&self) -> (Origin, &str, &str, &str, u32, &str) {
         (
             self.origin,
             &self.namespace,
             &self.pod,
             &self.container,
             self.number,
+            &self.entry,
         )
+    }
+
+    /// Whether another scrape is of the same container.
+    fn is_of_same(&self, other: &Self) -> bool {
+        let of = |s: &Self| {
+            (
+                s.origin,
+                s.namespace.clone(),
+                s.pod.clone(),
+                s.container.clone(),
+            )
+        };
+        of(self) == of(other)
     }
 }
 
-/// Parses one scrape.
+/// Parses one scrape, or the output of `linkerd diagnostics proxy-metrics` for several pods.
 pub(super) fn parse(entry: &Arc<EntryInfo>, bytes: &[u8], demand: &Demand) -> Vec<Piece> {
+    let whole = scrape_of(entry);
+    if entry.kind != EntryKind::Other {
+        return parse_part(whole, bytes, demand, 0);
+    }
+    let mut pieces = Vec::new();
+    for (pod, start, end) in parts(bytes) {
+        let part = bytes.get(start..end).unwrap_or_default();
+        let before = bytes.get(..start).unwrap_or_default();
+        let lines = memchr::memchr_iter(b'\n', before).count() as u64;
+        let scrape = Scrape {
+            pod: pod.unwrap_or_else(|| whole.pod.clone()),
+            ..scrape_of(entry)
+        };
+        pieces.extend(parse_part(scrape, part, demand, lines));
+    }
+    pieces
+}
+
+/// The parts of a text that start with `# POD <name> (i of n)`, as `linkerd diagnostics` prints
+/// them, with the pod's name; the whole text if there is no such line.
+fn parts(bytes: &[u8]) -> Vec<(Option<String>, usize, usize)> {
+    const MARK: &[u8] = b"# POD ";
+    let starts: Vec<usize> = memchr::memmem::find_iter(bytes, MARK)
+        .filter(|at| *at == 0 || bytes.get(at - 1) == Some(&b'\n'))
+        .collect();
+    if starts.is_empty() {
+        return vec![(None, 0, bytes.len())];
+    }
+    let ends = starts.iter().skip(1).copied().chain([bytes.len()]);
+    let part = |(start, end): (&usize, usize)| {
+        let rest = bytes.get(start + MARK.len()..end).unwrap_or_default();
+        let name = rest
+            .split(u8::is_ascii_whitespace)
+            .next()
+            .unwrap_or_default();
+        (
+            Some(String::from_utf8_lossy(name).into_owned()),
+            *start,
+            end,
+        )
+    };
+    starts.iter().zip(ends).map(part).collect()
+}
+
+fn parse_part(mut scrape: Scrape, bytes: &[u8], demand: &Demand, lines_before: u64) -> Vec<Piece> {
+    let mut builder = Builder::default();
+    let faults = exposition::read(
+        bytes,
+        |family| Builder::wants(family, demand),
+        |line| builder.take(line, demand, lines_before),
+    );
+    scrape.store = builder.finish();
+    let gap = |detail| {
+        Piece::Gap(Gap {
+            entry: scrape.entry.clone(),
+            detail,
+        })
+    };
+    let mut pieces: Vec<Piece> = faults.in_words().into_iter().map(gap).collect();
+    pieces.push(Piece::Scrape(Box::new(scrape)));
+    pieces
+}
+
+/// An empty scrape that knows whose it is.
+fn scrape_of(entry: &EntryInfo) -> Scrape {
     let (origin, namespace, pod, container, number) = match &entry.kind {
         EntryKind::ProxyMetrics {
             namespace,
@@ -68,9 +174,9 @@ pub(super) fn parse(entry: &Arc<EntryInfo>, bytes: &[u8], demand: &Demand) -> Ve
             scrape,
         } => (
             Origin::Proxy,
-            namespace.clone(),
-            pod.clone(),
-            super::pods::PROXY.to_owned(),
+            namespace.as_str(),
+            pod.as_str(),
+            PROXY,
             *scrape,
         ),
         EntryKind::ControllerMetrics {
@@ -80,60 +186,122 @@ pub(super) fn parse(entry: &Arc<EntryInfo>, bytes: &[u8], demand: &Demand) -> Ve
             scrape,
         } => (
             Origin::Controller,
-            namespace.clone(),
-            pod.clone(),
-            container.clone(),
+            namespace.as_str(),
+            pod.as_str(),
+            container.as_str(),
             *scrape,
         ),
         _ => {
             let name = entry.path.file_name();
-            let name = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
-            (
-                Origin::Proxy,
-                String::new(),
-                name.to_owned(),
-                super::pods::PROXY.to_owned(),
-                1,
-            )
+            let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
+            (Origin::Proxy, "", stem, PROXY, 1)
         }
     };
-    let (samples, broken) = exposition::parse(bytes, |family| tables::wants(family, demand));
-    let mut pieces = Vec::new();
-    if let Some((count, first)) = broken {
-        let detail = format!("{count} lines are no metrics, the first is line {first}");
-        pieces.push(Piece::Gap(Gap {
-            entry: entry.path.to_string(),
-            detail,
-        }));
-    }
-    let entry = entry.path.to_string();
-    let scrape = Scrape {
+    Scrape {
         origin,
-        namespace,
-        pod,
-        container,
+        namespace: namespace.to_owned(),
+        pod: pod.to_owned(),
+        container: container.to_owned(),
         number,
-        entry,
-        samples,
-    };
-    pieces.push(Piece::Scrape(Box::new(scrape)));
-    pieces
+        entry: entry.path.to_string(),
+        store: Store::default(),
+    }
 }
 
-/// Derives all tables from all scrapes.
-pub(super) fn derive(sources: &Sources<'_>) -> Vec<(&'static str, Vec<Fact>)> {
-    let sets = SeriesSet::group(sources);
-    tables::derive(sources, &sets)
+/// The tables, in the order in which [`rows`] fills them.
+const TABLES: [&str; 13] = [
+    "metrics",
+    "edges",
+    "denials",
+    "policy_counters",
+    "detection",
+    "connections",
+    "tcp_errors",
+    "http_errors",
+    "control_clients",
+    "proxy_identity",
+    "processes",
+    "balancers",
+    "controller",
+];
+
+/// Derives all tables from all scrapes, container by container on all cores.
+pub(super) fn derive(sources: &Sources<'_>) -> Vec<Table> {
+    let index = Index::new(sources);
+    let groups: Vec<&[Scrape]> = sources.scrapes.chunk_by(Scrape::is_of_same).collect();
+    let of_groups: Vec<[Vec<Fact>; TABLES.len()]> = groups
+        .par_iter()
+        .filter_map(|scrapes| {
+            let set = SeriesSet::of(&index, scrapes)?;
+            Some(rows(&Scope::new(sources, &index, &set)))
+        })
+        .collect();
+    let mut tables: Vec<Table> = TABLES.iter().map(|name| (*name, Vec::new())).collect();
+    for group in of_groups {
+        for ((_, all), rows) in tables.iter_mut().zip(group) {
+            all.extend(rows);
+        }
+    }
+    clients::add_totals(&mut tables);
+    tables
 }
 
-/// Seconds that identity says its issuer is still valid, with where it says so.
-pub(super) fn issuer_ttl(
-    sources: &Sources<'_>,
-) -> Option<(f64, crate::evidence::Subject, crate::evidence::Evidence)> {
-    let sets = SeriesSet::group(sources);
-    sets.iter().find_map(|set| {
+/// The rows of one container, table by table.
+fn rows(scope: &Scope<'_>) -> [Vec<Fact>; TABLES.len()] {
+    let mut rows = <[Vec<Fact>; TABLES.len()]>::default();
+    let [
+        metrics,
+        edges,
+        denials,
+        policy_counters,
+        detection,
+        connections,
+        tcp_errors,
+        http_errors,
+        control_clients,
+        proxy_identity,
+        processes,
+        balancers,
+        controller,
+    ] = &mut rows;
+    *metrics = raw::rows(scope);
+    *processes = vec![process::row(scope)];
+    match scope.set.origin {
+        Origin::Proxy => {
+            *edges = edges::rows(scope);
+            *denials = denials::denied(scope);
+            *policy_counters = denials::others(scope);
+            *detection = detection::rows(scope);
+            *connections = connections::rows(scope);
+            *tcp_errors = errors::tcp(scope);
+            *http_errors = errors::http(scope);
+            *control_clients = clients::rows(scope);
+            *proxy_identity = identity::rows(scope);
+            *balancers = balancers::rows(scope);
+        }
+        Origin::Controller => *controller = controller::rows(scope),
+    }
+    rows
+}
+
+/// Seconds that identity says its issuer is still valid, with where it says so. Of several
+/// replicas the one whose issuer ends first.
+pub(super) fn issuer_ttl(sources: &Sources<'_>) -> Option<(f64, Subject, Evidence)> {
+    let index = Index::new(sources);
+    let groups = sources.scrapes.chunk_by(Scrape::is_of_same);
+    let sets = groups.filter_map(|scrapes| SeriesSet::of(&index, scrapes));
+    let ttls = sets.filter_map(|set| {
+        // Zero means that no issuer is loaded yet.
         let series = set.family("issuer_cert_ttl_seconds").first()?;
         let text = format!("issuer_cert_ttl_seconds {}", series.value);
-        Some((series.value, set.subject(), set.evidence(series, &text)))
-    })
+        let is_told = series.value.is_finite() && series.value != 0.0;
+        is_told.then(|| {
+            (
+                series.value,
+                set.subject(),
+                set.evidence(series.line, &text),
+            )
+        })
+    });
+    ttls.min_by(|a, b| a.0.total_cmp(&b.0))
 }

@@ -1,7 +1,12 @@
 //! The map between entry paths and what the entries hold.
 //!
-//! [`EntryKind::of`] and [`EntryKind::path`] are each other's inverse; every program asks here
-//! and nowhere else where a thing is.
+//! [`EntryKind::of`] and [`EntryKind::path`] are each other's inverse within our own layout; every
+//! program asks here and nowhere else where a thing is. Container logs in the layouts of other
+//! tools are recognized as well, so an entry's own path is where it is, not that of its kind.
+
+mod foreign;
+
+pub use foreign::{Section, sections};
 
 use crate::resources::{self, Resource};
 use crate::{EntryPath, SourceKind};
@@ -48,6 +53,14 @@ pub enum EntryKind {
         container: String,
         /// Whether it is the log of the container's previous instance.
         previous: bool,
+    },
+    /// The logs of all containers of a pod in one text, see [`sections`]. Only other tools write
+    /// such entries.
+    PodLogs {
+        /// Namespace of the pod.
+        namespace: String,
+        /// Name of the pod.
+        pod: String,
     },
     /// The n-th scrape of a proxy's `/metrics`.
     ProxyMetrics {
@@ -121,11 +134,11 @@ impl EntryKind {
             ["linkerd", rest @ ..] => linkerd(rest),
             _ => None,
         };
-        kind.unwrap_or(Self::Other)
+        kind.or_else(|| foreign::of(&parts)).unwrap_or(Self::Other)
     }
 
-    /// The path of an entry of this kind; `None` for [`EntryKind::Other`] and for names that
-    /// cannot stand in a path.
+    /// The path of an entry of this kind in our layout; `None` where it has no place for it, and
+    /// for names that cannot stand in a path.
     pub fn path(&self) -> Option<EntryPath> {
         let text = match self {
             Self::Version => "version.yaml".to_owned(),
@@ -184,7 +197,7 @@ impl EntryKind {
                 format!("linkerd/log-level/{namespace}/{pod}.json")
             }
             Self::SecretNames { namespace } => format!("linkerd/secrets/{namespace}.json"),
-            Self::Other => return None,
+            Self::PodLogs { .. } | Self::Other => return None,
         };
         EntryPath::parse(text).ok()
     }
@@ -207,7 +220,7 @@ impl EntryKind {
             Self::Objects { .. } => SourceKind::ClusterResources,
             Self::CustomObjects { .. } => SourceKind::CustomResources,
             Self::CanI { .. } => SourceKind::AuthCaniList,
-            Self::PodLog { .. } => SourceKind::PodLogs,
+            Self::PodLog { .. } | Self::PodLogs { .. } => SourceKind::PodLogs,
             Self::ProxyMetrics { .. } => SourceKind::ProxyMetrics,
             Self::ControllerMetrics { .. } => SourceKind::ControllerMetrics,
             Self::ProxyIdentity { .. } => SourceKind::ProxyIdentity,
@@ -232,6 +245,10 @@ fn cluster_resources(parts: &[&str]) -> Option<EntryKind> {
         },
         ["pods", "logs", namespace, pod, file] => {
             let stem = stem(file, ".log")?;
+            // Where troubleshoot says why it has no log.
+            if stem.ends_with("-logs-errors") {
+                return None;
+            }
             let (container, previous) = match stem.strip_suffix("-previous") {
                 Some(container) if !container.is_empty() => (container.to_owned(), true),
                 _ => (stem, false),
@@ -244,6 +261,7 @@ fn cluster_resources(parts: &[&str]) -> Option<EntryKind> {
                 previous,
             }
         }
+        // Troubleshoot writes each as YAML too.
         ["custom-resources", file] => EntryKind::CustomObjects {
             crd: stem(file, ".json")?,
             namespace: None,

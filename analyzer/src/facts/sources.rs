@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bundle::SourceKind;
+use bundle::layout::EntryKind;
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -28,7 +29,7 @@ pub(crate) struct Sources<'a> {
     pub(super) chains: Vec<Presented>,
     pub(super) init_logs: Vec<InitLog>,
     pub(super) proxy_states: BTreeMap<Key, ProxyState>,
-    pub(super) log_ends: BTreeMap<String, LogEnd>,
+    pub(super) log_ends: BTreeMap<EntryKind, LogEnd>,
     pub(super) server_version: Option<String>,
     pub(super) gaps: Vec<Gap>,
     owners: BTreeMap<Key, Owner>,
@@ -85,7 +86,9 @@ impl<'a> Sources<'a> {
             }
             Piece::ServerVersion(version) => self.server_version = Some(version),
             Piece::LogEnd(end) => {
-                self.log_ends.insert(end.entry.clone(), *end);
+                if let Some(log) = end.log.clone() {
+                    self.log_ends.insert(log, *end);
+                }
             }
             Piece::Gap(gap) => self.gaps.push(gap),
         }

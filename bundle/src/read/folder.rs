@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::deliver::{Delivery, kind_of, problem_of, pump};
-use super::names::entry_path;
+use super::names::{entry_path, top_folder};
 use super::{EntryInfo, Interest, Problem, ProblemKind, Scratch, Task, Visitor, Work};
+use crate::layout::EntryKind;
 use crate::{EntryPath, Limits};
 
 #[derive(Debug)]
@@ -25,6 +26,7 @@ impl Folder {
             problems: Vec::new(),
         };
         folder.walk(root, limits)?;
+        folder.enter_bundle();
         folder.entries.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(folder)
     }
@@ -45,6 +47,29 @@ impl Folder {
             entries: entry.into_iter().collect(),
             problems: Vec::new(),
         }
+    }
+
+    /// Takes the one folder in it for the bundle if that is what it looks like: an archive may have
+    /// been unpacked here.
+    fn enter_bundle(&mut self) {
+        let names = self.entries.iter().map(|e| e.path.as_str().as_bytes());
+        let Some(top) = top_folder(names) else { return };
+        let below = |entry: &EntryInfo| {
+            let path = entry.path.as_str().strip_prefix(&top)?.strip_prefix('/')?;
+            EntryPath::parse(path).ok()
+        };
+        let is_marker = |entry: &Arc<EntryInfo>| {
+            let kind = below(entry).map(|path| EntryKind::of(&path));
+            matches!(kind, Some(EntryKind::Version | EntryKind::Manifest))
+        };
+        if !self.entries.iter().any(is_marker) {
+            return;
+        }
+        let entered = self.entries.iter();
+        self.entries = entered
+            .filter_map(|entry| Some(EntryInfo::new(below(entry)?, entry.bytes)))
+            .collect();
+        self.root.push(top);
     }
 
     /// Where an entry is on the host.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::deliver::{Delivery, kind_of, problem_of, pump};
-use super::names::{entry_path, top_folder};
+use super::names::{entry_path, link_target, top_folder};
 use super::{EntryInfo, Interest, Problem, ProblemKind, Scratch, Task, Visitor, Work};
 use crate::layout::EntryKind;
 use crate::{EntryPath, Limits};
@@ -103,6 +103,9 @@ impl Folder {
             kind,
             detail,
         };
+        if !is_file && self.is_link(path, &shown, limits) {
+            return;
+        }
         if !is_file {
             let detail = "neither a file nor a folder".to_owned();
             self.problems
@@ -116,6 +119,19 @@ impl Folder {
                 Err(problem) => self.problems.push(problem),
             }
         }
+    }
+
+    /// Whether a link leads to another file of the folder, which is read where it is.
+    fn is_link(&self, path: &Path, shown: &str, limits: &Limits) -> bool {
+        let own = entry_path(shown.as_bytes(), None, limits).ok();
+        let target = std::fs::read_link(path).ok();
+        let target = own
+            .zip(target)
+            .and_then(|(own, target)| link_target(&own, target.as_os_str().as_encoded_bytes()));
+        target.is_some_and(|target| {
+            let metadata = std::fs::symlink_metadata(self.root.join(target));
+            metadata.is_ok_and(|m| m.is_file())
+        })
     }
 
     pub(super) fn entries(&self) -> &[Arc<EntryInfo>] {

@@ -21,8 +21,10 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bundle::layout::{EntryKind, sections};
-use bundle::{Block, Bundle, EntryInfo, Interest, Manifest, Problem, ProblemKind, Visitor};
+use bundle::layout::{EntryKind, Section, sections};
+use bundle::{
+    Block, Bundle, EntryInfo, EntryPath, Interest, Manifest, Problem, ProblemKind, Visitor,
+};
 
 use crate::facts::{self, Demand, LogEnd, Piece};
 pub(crate) use lines::{LogMatcher, Scanner};
@@ -179,11 +181,29 @@ impl Pass<'_> {
                 ..whole_block(section.lines)
             };
             self.scan_as(entry, &name, &origin, block);
+            self.parse_section(&name, origin.log(), section);
         }
         self.with(|found| {
             let size = bytes.len() as u64;
             found.entries.insert(entry.path.to_string(), size);
         });
+    }
+
+    /// Derives facts from a container's part of a text, as from a log of its own.
+    fn parse_section(&self, name: &str, log: Option<EntryKind>, section: Section<'_>) {
+        let (Some(kind), Ok(path)) = (log, EntryPath::parse(name)) else {
+            return;
+        };
+        let bytes = Some(section.lines.len() as u64);
+        let entry = Arc::new(EntryInfo { path, kind, bytes });
+        if facts::wants(&entry) {
+            // Empty lines before it, so that facts tell the lines of the whole text.
+            let before = usize::try_from(section.first_line - 1).unwrap_or(0);
+            let mut lines = vec![b'\n'; before];
+            lines.extend_from_slice(section.lines);
+            let pieces = self.guarded(&entry, || facts::parse(&entry, &lines, self.demand));
+            self.with(|found| found.pieces.extend(pieces.unwrap_or_default()));
+        }
     }
 
     /// Runs code over untrusted bytes; a panic in it becomes a problem of the entry.

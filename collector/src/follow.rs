@@ -8,6 +8,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use crate::journal::Journal;
+
 /// Logs that are followed at once at most: each is a connection and some memory. Those beyond
 /// are taken when the window is over.
 const STREAMS: usize = 128;
@@ -55,11 +57,15 @@ impl Followers {
     }
 
     /// Waits for all streams.
-    pub async fn wait(&self) {
+    pub async fn wait(&self, journal: &Journal) {
         let mut tasks = {
             let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
             std::mem::take(&mut *tasks)
         };
-        while tasks.join_next().await.is_some() {}
+        while let Some(ended) = tasks.join_next().await {
+            if let Err(e) = ended {
+                journal.note("error", &format!("a stream ended: {e}"));
+            }
+        }
     }
 }

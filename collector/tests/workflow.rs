@@ -263,6 +263,16 @@ fn logs_are_followed_and_metrics_scraped_over_the_window() {
     assert_eq!(run.manifest().options["follow"], 2.0);
 }
 
+#[test]
+fn a_plan_that_follows_asks_for_nothing_more() {
+    let server = Server::start(|_| None);
+    let run = collect(&server, &["--follow", "1h", "--dry-run"]);
+    assert_eq!(run.code(), 0, "{}", run.stderr());
+    let plan = String::from_utf8(run.output.stdout.clone()).unwrap();
+    assert!(plan.contains("1000 times each"), "{plan}");
+    assert!(server.asked().iter().all(|a| !a.path.ends_with("/log")));
+}
+
 /// One line of a watch.
 fn change(kind: &str, reason: &str) -> String {
     let event = json!({

@@ -137,7 +137,7 @@ async fn capture(
     sources::queue_pods(session).await;
     if !session.plan.dry_run {
         queue.run(session, workers).await;
-        session.followers.wait().await;
+        session.followers.wait(&session.journal).await;
     }
     session.journal.note("info", "everything was asked for");
     ticker.abort();

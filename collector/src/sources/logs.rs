@@ -43,8 +43,9 @@ pub(super) async fn queue(
                     container: container.name.clone(),
                     previous,
                 };
+                let is_followed = log.is_growing(container) && !session.plan.dry_run;
                 match session.followers.end() {
-                    Some(end) if log.is_growing(container) => {
+                    Some(end) if is_followed => {
                         follow(session, log, item, end, priority);
                     }
                     _ => push(session, log, item, priority, None),

@@ -9,6 +9,7 @@
 
 mod support;
 
+use std::io::Read;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
@@ -179,9 +180,10 @@ fn signal(child: &Child, name: &str) {
     );
 }
 
-/// A run against a server whose logs never end, stopped by these signals.
+/// A run against a server whose logs never end, stopped by these signals: the next one follows
+/// when stderr says what it is about to do. `last` is called when it has seen all of them.
 #[cfg(unix)]
-fn interrupted(proxy: &Proxy, signals: &[&str]) -> Run {
+fn interrupted(proxy: &Proxy, signals: &[(&str, &str)], last: impl FnOnce()) -> Run {
     let usual = proxy.script();
     let server = Server::start(move |asked| {
         let usual = usual(asked);
@@ -194,44 +196,65 @@ fn interrupted(proxy: &Proxy, signals: &[&str]) -> Run {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
+    let mut pipe = child.stderr.take().unwrap();
+    let said = Arc::new(Mutex::new(Vec::new()));
+    let heard = Arc::clone(&said);
+    let listener = std::thread::spawn(move || {
+        let mut buffer = [0; 1024];
+        while let Ok(count @ 1..) = pipe.read(&mut buffer) {
+            heard.lock().unwrap().extend_from_slice(&buffer[..count]);
+        }
+    });
     wait_until(|| server.asked().iter().any(|a| a.path.ends_with("/log")));
     assert_eq!(proxy.level(), "linkerd=debug");
-    for name in signals {
+    for (name, answer) in signals {
         signal(&child, name);
-        let is_last = signals.last() == Some(name);
-        // The second would be lost if it came together with the first.
-        wait_until(|| is_last || proxy.refusals.lock().unwrap().to_owned() < u32::MAX);
+        wait_until(|| String::from_utf8_lossy(&said.lock().unwrap()).contains(answer));
     }
-    child.wait().unwrap();
-    let output = child.wait_with_output().unwrap();
+    last();
+    let status = child.wait().unwrap();
+    listener.join().unwrap();
+    let output = std::process::Output {
+        status,
+        stdout: Vec::new(),
+        stderr: said.lock().unwrap().clone(),
+    };
     Run { output, folder }
 }
 
 #[cfg(unix)]
+const FINISHING: &str = "interrupted: finishing the bundle";
+
+#[cfg(unix)]
 #[test]
 fn a_level_is_put_back_after_an_interrupt_and_after_a_polite_kill() {
-    for name in ["-INT", "-TERM"] {
+    for name in ["-INT", "-TERM", "-HUP"] {
         let proxy = Proxy::new(0);
-        let run = interrupted(&proxy, &[name]);
+        let run = interrupted(&proxy, &[(name, FINISHING)], || {});
         assert_eq!(proxy.level(), FORMER, "{name}");
         assert_eq!(run.code(), 3, "{name}: {}", run.stderr());
-        assert_eq!(run.outcome("shop/cart (log level)").0, Outcome::Complete);
+        assert_eq!(
+            run.outcome("shop/cart (log level)").0,
+            Outcome::Complete,
+            "{name}"
+        );
     }
 }
 
 #[cfg(unix)]
 #[test]
 fn a_level_is_put_back_after_a_second_interrupt_too() {
-    // The first attempts fail, so that the second interrupt comes while levels are put back.
+    // The proxy does not take its level back before the second interrupt has come.
     let proxy = Proxy::new(u32::MAX);
-    let given_up = Arc::clone(&proxy.refusals);
-    std::thread::spawn(move || {
-        wait_until(|| *given_up.lock().unwrap() < u32::MAX - 1);
-        *given_up.lock().unwrap() = 0;
-    });
-    let run = interrupted(&proxy, &["-INT", "-INT"]);
+    let signals = [("-INT", FINISHING), ("-INT", "stopped; what was captured")];
+    let run = interrupted(&proxy, &signals, || *proxy.refusals.lock().unwrap() = 0);
     assert_eq!(run.code(), 130, "{}", run.stderr());
     assert_eq!(proxy.level(), FORMER);
+    assert!(
+        run.stderr().contains("putting 1 log levels back"),
+        "{}",
+        run.stderr()
+    );
 }
 
 #[test]

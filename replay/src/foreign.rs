@@ -2,7 +2,7 @@
 //! and version say what they are.
 
 use bundle::resources::{CUSTOM_RESOURCE_GROUPS, RESOURCES};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::store::Key;
 
@@ -24,17 +24,28 @@ pub(crate) fn objects(bytes: &[u8]) -> Result<Vec<(Key, Value)>, String> {
         return Ok(found);
     }
     let text = std::str::from_utf8(bytes).map_err(|e| e.to_string())?;
-    for document in text.split("\n---").map(|d| d.trim_start_matches("---")) {
-        let has = |key: &str| document.lines().any(|line| line.starts_with(key));
-        if has("kind:") && has("apiVersion:") {
-            let value = serde_saphyr::from_str::<Value>(document).map_err(|e| {
-                // What follows shows the text around the place.
-                e.to_string().lines().next().unwrap_or_default().to_owned()
-            })?;
-            take(value, &mut found);
-        }
+    for part in bundle::yaml::cut(text) {
+        let has = |key: &str| part.text.lines().any(|line| line.starts_with(key));
+        let value = match part.list {
+            Some(list) => {
+                let items =
+                    serde_saphyr::from_str::<Value>(part.text).map_err(|e| first_line(&e))?;
+                json!({"kind": list.kind, "apiVersion": list.api_version, "items": items})
+            }
+            None if has("kind:") && has("apiVersion:") => {
+                serde_saphyr::from_str(part.text).map_err(|e| first_line(&e))?
+            }
+            None => continue,
+        };
+        take(value, &mut found);
     }
     Ok(found)
+}
+
+/// What follows shows the text around the place.
+fn first_line(error: &serde_saphyr::Error) -> String {
+    let text = error.to_string();
+    text.lines().next().unwrap_or_default().to_owned()
 }
 
 /// Takes an object, or the items of a list, which may leave their kind to the list.

@@ -341,6 +341,32 @@ fn a_capture_waits_for_a_matching_warning() {
 }
 
 #[test]
+fn a_warning_about_a_pod_that_was_not_chosen_is_no_sign() {
+    let server = Server::start(|asked| {
+        let is_watch = asked.query("watch") == "true";
+        match asked.path.as_str() {
+            "/api/v1/events" if is_watch => Some(Reply::Stall(change("Warning", "BackOff"))),
+            "/api/v1/pods" if is_watch => Some(Reply::Silence),
+            // The selector chooses another pod than the event is about.
+            "/api/v1/pods" if asked.query.contains_key("labelSelector") => {
+                Some(Reply::Json(200, list(&[pod("shop", "other")])))
+            }
+            _ => None,
+        }
+    });
+    let run = collect(
+        &server,
+        &["--watch", "--pods", "app=other", "--timeout", "2s"],
+    );
+    assert_eq!(run.code(), 2);
+    assert!(
+        run.stderr().contains("was not seen within 2 s"),
+        "{}",
+        run.stderr()
+    );
+}
+
+#[test]
 fn a_capture_waits_for_a_restart() {
     let server = Server::start(|asked| {
         if asked.path != "/api/v1/pods" || asked.query("watch") != "true" {

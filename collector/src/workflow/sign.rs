@@ -7,13 +7,14 @@ use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use regex::Regex;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
-use super::{Chosen, Tools, cannot_list};
+use super::{Chosen, Tools, cannot_list, pods};
 use crate::cluster::{Cluster, Trouble};
 use crate::mesh::{name_of, namespace_of};
 use crate::sources::{escape, read_page};
 
-/// How long to wait before a watch that broke is begun anew.
+/// How long to wait before a watch is begun anew.
 const AGAIN: Duration = Duration::from_secs(1);
 
 /// What is waited for: a Warning event or a restart, whose line matches if there is a pattern.
@@ -71,7 +72,7 @@ pub(super) async fn wait(sign: &Sign, chosen: &Chosen, tools: Tools<'_>) -> anyh
     });
     let mut watches: FuturesUnordered<_> = events
         .chain(pods)
-        .map(|watch| watch.run(tools.cluster, sign))
+        .map(|watch| watch.run(tools.cluster, sign, chosen))
         .collect();
     let mut last = Trouble::absent("there is nothing to watch");
     while let Some(ended) = watches.next().await {
@@ -116,16 +117,32 @@ impl Watch {
     }
 
     /// Watches until the sign is seen; ends only when watching is refused.
-    async fn run(mut self, cluster: &Cluster, sign: &Sign) -> Result<String, Trouble> {
+    async fn run(
+        mut self,
+        cluster: &Cluster,
+        sign: &Sign,
+        chosen: &Chosen,
+    ) -> Result<String, Trouble> {
         loop {
+            let begun = Instant::now();
             let seen = if self.version.is_empty() {
                 self.begin(cluster, sign).await
             } else {
                 self.follow(cluster, sign).await
             };
+            let seen = match seen {
+                Ok(Some(seen)) => seen
+                    .is_about(cluster, chosen)
+                    .await
+                    .map(|is| is.then_some(seen)),
+                Ok(None) => Ok(None),
+                Err(trouble) => Err(trouble),
+            };
             match seen {
-                Ok(Some(line)) => return Ok(line),
-                Ok(None) => {}
+                Ok(Some(seen)) => return Ok(seen.line),
+                // Whoever ends watches at once is not asked all the time; nothing is missed, since
+                // the next goes on where this one ended.
+                Ok(None) => tokio::time::sleep_until(begun + AGAIN).await,
                 Err(trouble) if matches!(trouble.status, Some(400 | 401 | 403)) => {
                     return Err(trouble);
                 }
@@ -140,7 +157,7 @@ impl Watch {
     }
 
     /// Lists, to know from where to watch. Of events that is all: what has been is no sign.
-    async fn begin(&mut self, cluster: &Cluster, sign: &Sign) -> Result<Option<String>, Trouble> {
+    async fn begin(&mut self, cluster: &Cluster, sign: &Sign) -> Result<Option<Seen>, Trouble> {
         let mut next = String::new();
         let mut seen = None;
         let limit = match self.look {
@@ -172,13 +189,13 @@ impl Watch {
                 if self.version.is_empty() {
                     "0".clone_into(&mut self.version);
                 }
-                return Ok(seen.filter(|line| sign.is_in(line)));
+                return Ok(seen.filter(|seen| sign.is_in(&seen.line)));
             }
         }
     }
 
     /// One watch, which the server ends before this side would lose its patience.
-    async fn follow(&mut self, cluster: &Cluster, sign: &Sign) -> Result<Option<String>, Trouble> {
+    async fn follow(&mut self, cluster: &Cluster, sign: &Sign) -> Result<Option<Seen>, Trouble> {
         let seconds = (cluster.limits().item_timeout.as_secs() / 2).max(1);
         let path = format!(
             "{}?watch=true&allowWatchBookmarks=true&timeoutSeconds={seconds}&resourceVersion={}&{}",
@@ -190,7 +207,7 @@ impl Watch {
             lines.extend_from_slice(&chunk);
             while let Some(end) = memchr::memchr(b'\n', &lines) {
                 let line: Vec<u8> = lines.drain(..=end).collect();
-                if let Some(seen) = self.take(&line)?.filter(|line| sign.is_in(line)) {
+                if let Some(seen) = self.take(&line)?.filter(|seen| sign.is_in(&seen.line)) {
                     return Ok(Some(seen));
                 }
             }
@@ -201,7 +218,7 @@ impl Watch {
         Ok(None)
     }
 
-    fn take(&mut self, line: &[u8]) -> Result<Option<String>, Trouble> {
+    fn take(&mut self, line: &[u8]) -> Result<Option<Seen>, Trouble> {
         let Ok(change) = serde_json::from_slice::<Value>(line) else {
             return Ok(None);
         };
@@ -227,7 +244,7 @@ impl Watch {
     }
 
     /// The line of a container that has restarted more often than was known.
-    fn restarted(&mut self, pod: &Value) -> Option<String> {
+    fn restarted(&mut self, pod: &Value) -> Option<Seen> {
         let (namespace, name) = (namespace_of(pod)?, name_of(pod)?);
         let mut seen = None;
         for list in ["initContainerStatuses", "containerStatuses"] {
@@ -241,10 +258,14 @@ impl Watch {
                 if known.is_some_and(|known| count > known) {
                     let why = status.pointer("/lastState/terminated/reason");
                     let why = why.and_then(Value::as_str).unwrap_or("reason not told");
-                    seen = Some(format!(
+                    let line = format!(
                         "Restarted Pod/{namespace}/{name}: container {container}, \
                          {count} restarts, {why}"
-                    ));
+                    );
+                    seen = Some(Seen {
+                        line,
+                        event_of: None,
+                    });
                 }
             }
         }
@@ -252,18 +273,44 @@ impl Watch {
     }
 }
 
-/// The line of a Warning event; a server that ignores the field selector sends others too.
-fn warning(event: &Value) -> Option<String> {
+/// Something that was seen.
+#[derive(Debug, PartialEq)]
+struct Seen {
+    line: String,
+    /// Of an event: the kind, namespace and name of what it is about.
+    event_of: Option<[String; 3]>,
+}
+
+impl Seen {
+    /// Whether it is about a chosen pod. The API server limits pods by the selector, but not the
+    /// events about them.
+    async fn is_about(&self, cluster: &Cluster, chosen: &Chosen) -> Result<bool, Trouble> {
+        let (Some([kind, namespace, name]), Some(_)) = (&self.event_of, &chosen.selector) else {
+            return Ok(true);
+        };
+        if kind != "Pod" {
+            return Ok(false);
+        }
+        let pods = pods::list(cluster, chosen).await?;
+        Ok(pods
+            .iter()
+            .any(|pod| pod.namespace == *namespace && pod.name == *name))
+    }
+}
+
+/// A Warning event; a server that ignores the field selector sends others too.
+fn warning(event: &Value) -> Option<Seen> {
     let text = |pointer: &str| event.pointer(pointer).and_then(Value::as_str).unwrap_or("");
-    (text("/type") == "Warning").then(|| {
-        format!(
-            "{} {}/{}/{}: {}",
+    let object = ["kind", "namespace", "name"];
+    let object = object.map(|field| text(&format!("/involvedObject/{field}")).to_owned());
+    (text("/type") == "Warning").then(|| Seen {
+        line: format!(
+            "{} {}: {}",
             text("/reason"),
-            text("/involvedObject/kind"),
-            text("/involvedObject/namespace"),
-            text("/involvedObject/name"),
+            object.join("/"),
             text("/message").trim()
-        )
+        ),
+        event_of: Some(object),
     })
 }
 
@@ -285,7 +332,7 @@ mod tests {
         };
         assert_eq!(watch.restarted(&pod(3)), None);
         assert_eq!(watch.restarted(&pod(3)), None);
-        let line = watch.restarted(&pod(4)).unwrap();
+        let line = watch.restarted(&pod(4)).unwrap().line;
         assert_eq!(
             line,
             "Restarted Pod/shop/cart: container app, 4 restarts, OOMKilled"
@@ -307,7 +354,7 @@ mod tests {
         assert_eq!(watch.take(&line(event("Normal"))), Ok(None));
         assert_eq!(watch.version, "7");
         assert_eq!(
-            watch.take(&line(event("Warning"))).unwrap().unwrap(),
+            watch.take(&line(event("Warning"))).unwrap().unwrap().line,
             "BackOff Pod/shop/cart: Back-off restarting"
         );
         let gone = json!({"type": "ERROR", "object": {"code": 410, "message": "too old"}});

@@ -299,7 +299,7 @@ fn a_plan_that_follows_asks_for_nothing_more() {
 /// One line of a watch.
 fn change(kind: &str, reason: &str) -> String {
     let event = json!({
-        "type": kind, "reason": reason, "message": "the message",
+        "type": kind, "reason": reason, "message": "the message\u{1b}[2J",
         "metadata": {"namespace": "shop", "name": "e", "resourceVersion": "8"},
         "involvedObject": {"kind": "Pod", "namespace": "shop", "name": "cart"},
     });
@@ -324,6 +324,7 @@ fn a_capture_waits_for_a_matching_warning() {
     let run = collect(&server, &args);
     assert_eq!(run.code(), 0, "{}", run.stderr());
     let seen = "Unhealthy Pod/shop/cart: the message";
+    assert!(!run.stderr().contains('\u{1b}'), "{}", run.stderr());
     assert!(
         run.stderr().contains(&format!("seen, capturing: {seen}")),
         "{}",

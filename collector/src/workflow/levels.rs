@@ -15,10 +15,14 @@ use serde_json::json;
 use super::{Chosen, LogLevel, Tools, cannot_list, pods};
 use crate::cluster::{AdminConnection, Answer, Cluster, Trouble};
 use crate::mesh::{ContainerState, Pod};
+use crate::progress::say;
 use crate::session::{Captured, Item, Session};
 use crate::spool::Content;
 
 const PATH: &str = "/proxy-log-level";
+
+/// Bytes of a level that is taken for one.
+const LONGEST: usize = 4096;
 
 /// How long to wait before a level is put back once more.
 const AGAIN: [Duration; 4] = [
@@ -126,7 +130,8 @@ impl Levels {
         let mut admin = proxy.connect(cluster);
         let answer = success(admin.get(PATH).await?)?;
         let former = String::from_utf8_lossy(&answer.body).trim().to_owned();
-        if former.is_empty() {
+        let is_plausible = !former.is_empty() && former.len() <= LONGEST;
+        if !is_plausible || former.contains(char::is_control) {
             return Err(Trouble::failed("the proxy does not tell its log level"));
         }
         // Noted before it is done: whatever happens from here on, the level is put back.
@@ -178,7 +183,7 @@ impl Levels {
     pub async fn restore(&self) {
         let left = self.raised().len();
         if left > 0 {
-            say(&format!("putting {left} log levels back\n"));
+            say(&format!("putting {left} log levels back"));
         }
         self.put_back().await;
     }
@@ -233,17 +238,9 @@ fn warn(restored: &[Restored]) {
         let (name, by_hand) = (raised.proxy.name(), raised.by_hand());
         let reason = &trouble.reason;
         say(&format!(
-            "WARNING: `{name}`: {reason}\n  put it back by hand:\n    {by_hand}\n"
+            "WARNING: `{name}`: {reason}\n  put it back by hand:\n    {by_hand}"
         ));
     }
-}
-
-fn say(text: &str) {
-    // A stderr that is gone cannot be told anything.
-    drop(std::io::Write::write_all(
-        &mut anstream::stderr().lock(),
-        text.as_bytes(),
-    ));
 }
 
 impl Raised {

@@ -9,6 +9,7 @@ mod level;
 mod levels;
 mod pods;
 mod sign;
+mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

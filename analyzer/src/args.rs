@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args as ClapArgs, Parser, Subcommand};
 use jiff::Timestamp;
 
+use crate::extension::CliFlags;
 use crate::finding::Severity;
 use crate::report::Output;
 
@@ -28,6 +29,9 @@ pub struct Args {
     /// What to analyze, and how.
     #[command(flatten)]
     pub analyze: AnalyzeArgs,
+    /// What is taken for the Linkerd CLI's sake.
+    #[command(flatten)]
+    pub cli: CliFlags,
 }
 
 /// How to analyze.

@@ -13,6 +13,7 @@ pub mod args;
 mod conclude;
 pub mod evidence;
 pub mod exit;
+pub mod extension;
 pub mod facts;
 pub mod finding;
 mod hand;

@@ -3,13 +3,17 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, FromArgMatches as _};
 use linkerd_analyze::args::Args;
 use linkerd_analyze::exit::ExitStatus;
+use linkerd_analyze::extension::named;
 use linkerd_analyze::run::{is_broken_pipe, run};
 
 fn main() -> ExitCode {
-    let args = match Args::try_parse() {
+    let typed: Vec<_> = std::env::args_os().collect();
+    let command = named(Args::command(), typed.first());
+    let matches = command.try_get_matches_from(&typed);
+    let args = match matches.and_then(|matches| Args::from_arg_matches(&matches)) {
         Ok(args) => args,
         Err(error) => {
             // Help and version are printed, and are no failure.

@@ -173,3 +173,41 @@ fn a_new_rule_can_be_shown_tested_and_listed() {
     assert!(stdout(&run(&["test"]).code(1)).contains("lost.cases.yaml: missing"));
     assert!(stdout(&run(&["lint"]).code(1)).contains("lost: no cases"));
 }
+
+#[test]
+fn flags_that_the_linkerd_cli_has_everywhere_are_taken_before_and_after() {
+    let flags = [
+        "--context=prod",
+        "--linkerd-namespace=linkerd",
+        "--as-group=[]",
+        "--verbose",
+    ];
+    Place::new().analyze(&flags).code(1);
+    Place::new().run(&["ls", "case", "--api-addr="]).code(0);
+    // It has no checks for `linkerd check`, which must see a failure.
+    Place::new().run(&["_extension-metadata"]).code(2);
+}
+
+#[cfg(unix)]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "kubectl starts the analyzer, not the other way round"
+)]
+#[test]
+fn kubectl_runs_it_as_a_plugin_that_knows_its_name() {
+    let place = Place::new();
+    let plugin = place.0.path().join("kubectl-linkerd_analyze");
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_linkerd-analyze"), plugin).unwrap();
+    let path = std::env::var("PATH").unwrap_or_default();
+    let path = format!("{}:{path}", place.0.path().display());
+    let mut kubectl = std::process::Command::new("kubectl");
+    kubectl.current_dir(place.0.path()).env("PATH", path);
+    let Ok(output) = kubectl.args(["linkerd-analyze", "--help"]).output() else {
+        eprintln!("skipped: there is no kubectl on the PATH");
+        return;
+    };
+    let help = String::from_utf8(output.stdout).unwrap();
+    let usage = "Usage: kubectl linkerd-analyze [OPTIONS]";
+    let example = "\n  kubectl linkerd-analyze grep bundle.tar.gz";
+    assert!(help.contains(usage) && help.contains(example), "{help}");
+}

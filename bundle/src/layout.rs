@@ -1,7 +1,12 @@
 //! The map between entry paths and what the entries hold.
 //!
-//! [`EntryKind::of`] and [`EntryKind::path`] are each other's inverse; every program asks here
-//! and nowhere else where a thing is.
+//! [`EntryKind::of`] and [`EntryKind::path`] are each other's inverse within our own layout; every
+//! program asks here and nowhere else where a thing is. Container logs in the layouts of other
+//! tools are recognized as well, so an entry's own path is where it is, not that of its kind.
+
+mod foreign;
+
+pub use foreign::{Section, sections};
 
 use crate::resources::{self, Resource};
 use crate::{EntryPath, SourceKind};
@@ -49,6 +54,14 @@ pub enum EntryKind {
         /// Whether it is the log of the container's previous instance.
         previous: bool,
     },
+    /// The logs of all containers of a pod in one text, see [`sections`]. Only other tools write
+    /// such entries.
+    PodLogs {
+        /// Namespace of the pod.
+        namespace: String,
+        /// Name of the pod.
+        pod: String,
+    },
     /// The n-th scrape of a proxy's `/metrics`.
     ProxyMetrics {
         /// Namespace of the pod.
@@ -90,6 +103,13 @@ pub enum EntryKind {
         /// Name of the pod.
         pod: String,
     },
+    /// From when to when a proxy's log level was raised for the capture, and what it was before.
+    LogLevel {
+        /// Namespace of the pod.
+        namespace: String,
+        /// Name of the pod.
+        pod: String,
+    },
     /// Names, types and key names of Secrets.
     SecretNames {
         /// The namespace.
@@ -114,11 +134,11 @@ impl EntryKind {
             ["linkerd", rest @ ..] => linkerd(rest),
             _ => None,
         };
-        kind.unwrap_or(Self::Other)
+        kind.or_else(|| foreign::of(&parts)).unwrap_or(Self::Other)
     }
 
-    /// The path of an entry of this kind; `None` for [`EntryKind::Other`] and for names that
-    /// cannot stand in a path.
+    /// The path of an entry of this kind in our layout; `None` where it has no place for it, and
+    /// for names that cannot stand in a path.
     pub fn path(&self) -> Option<EntryPath> {
         let text = match self {
             Self::Version => "version.yaml".to_owned(),
@@ -173,8 +193,11 @@ impl EntryKind {
             Self::ProxyState { namespace, pod } => {
                 format!("linkerd/proxy-state/{namespace}/{pod}.json")
             }
+            Self::LogLevel { namespace, pod } => {
+                format!("linkerd/log-level/{namespace}/{pod}.json")
+            }
             Self::SecretNames { namespace } => format!("linkerd/secrets/{namespace}.json"),
-            Self::Other => return None,
+            Self::PodLogs { .. } | Self::Other => return None,
         };
         EntryPath::parse(text).ok()
     }
@@ -197,12 +220,12 @@ impl EntryKind {
             Self::Objects { .. } => SourceKind::ClusterResources,
             Self::CustomObjects { .. } => SourceKind::CustomResources,
             Self::CanI { .. } => SourceKind::AuthCaniList,
-            Self::PodLog { .. } => SourceKind::PodLogs,
+            Self::PodLog { .. } | Self::PodLogs { .. } => SourceKind::PodLogs,
             Self::ProxyMetrics { .. } => SourceKind::ProxyMetrics,
             Self::ControllerMetrics { .. } => SourceKind::ControllerMetrics,
             Self::ProxyIdentity { .. } => SourceKind::ProxyIdentity,
             Self::ServerTls { .. } => SourceKind::ServerTls,
-            Self::ProxyState { .. } => SourceKind::ProxyState,
+            Self::ProxyState { .. } | Self::LogLevel { .. } => SourceKind::ProxyState,
             Self::SecretNames { .. } => SourceKind::SecretNames,
             Self::Other => return None,
         })
@@ -222,6 +245,10 @@ fn cluster_resources(parts: &[&str]) -> Option<EntryKind> {
         },
         ["pods", "logs", namespace, pod, file] => {
             let stem = stem(file, ".log")?;
+            // Where troubleshoot says why it has no log.
+            if stem.ends_with("-logs-errors") {
+                return None;
+            }
             let (container, previous) = match stem.strip_suffix("-previous") {
                 Some(container) if !container.is_empty() => (container.to_owned(), true),
                 _ => (stem, false),
@@ -234,6 +261,7 @@ fn cluster_resources(parts: &[&str]) -> Option<EntryKind> {
                 previous,
             }
         }
+        // Troubleshoot writes each as YAML too.
         ["custom-resources", file] => EntryKind::CustomObjects {
             crd: stem(file, ".json")?,
             namespace: None,
@@ -293,6 +321,10 @@ fn linkerd(parts: &[&str]) -> Option<EntryKind> {
             namespace: own(namespace),
             pod: stem(file, ".json")?,
         },
+        ["log-level", namespace, file] => EntryKind::LogLevel {
+            namespace: own(namespace),
+            pod: stem(file, ".json")?,
+        },
         ["secrets", file] => EntryKind::SecretNames {
             namespace: stem(file, ".json")?,
         },
@@ -337,6 +369,7 @@ mod tests {
             "linkerd/identity/shop/cart-5f6b.pem",
             "linkerd/tls/linkerd/linkerd-sp-validator.pem",
             "linkerd/proxy-state/shop/cart-5f6b.json",
+            "linkerd/log-level/shop/cart-5f6b.json",
             "linkerd/secrets/linkerd.json",
         ] {
             let path = EntryPath::parse(text).unwrap();

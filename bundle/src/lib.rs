@@ -9,7 +9,7 @@
 //!   Kubernetes kinds that have a place of their own in it;
 //! - [`BundleWriter`] streams entries into a tar.gz or a zip;
 //! - [`Bundle`] reads either of them, and any foreign tar, tar.gz, zip, folder or single file,
-//!   in place and without trust.
+//!   in place and without trust; [`yaml`] cuts what other tools print into single objects.
 //!
 //! Synchronous, with no network and no clock: times are given by the caller.
 
@@ -22,6 +22,7 @@ mod read;
 pub mod resources;
 mod source;
 mod write;
+pub mod yaml;
 mod zip_extra;
 
 pub use limits::Limits;

@@ -128,6 +128,86 @@ fn names_and_kinds_that_could_do_harm_are_refused_and_the_rest_is_read() {
 }
 
 #[test]
+fn a_link_to_another_entry_is_passed_over_and_one_to_elsewhere_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut builder = tar::Builder::new(Vec::new());
+    let mut link = |name: &str, target: &str| {
+        let mut header = tar::Header::new_ustar();
+        header.set_entry_type(tar::EntryType::Symlink);
+        header.set_size(0);
+        builder.append_link(&mut header, name, target).unwrap();
+    };
+    link("case/all/app.log", "../logs/app.log");
+    link("case/all/gone.log", "../logs/gone.log");
+    link("case/all/passwd", "../../../etc/passwd");
+    let mut header = tar::Header::new_ustar();
+    header.set_size(5);
+    header.set_cksum();
+    let content = b"fine\n".as_slice();
+    builder
+        .append_data(&mut header, "case/logs/app.log", content)
+        .unwrap();
+    let tar = builder.into_inner().unwrap();
+    let seen = see(&file(folder.path(), "l.tar", &tar), Limits::default());
+    assert_eq!(seen.names(), ["logs/app.log"]);
+    let told: Vec<_> = seen
+        .problems
+        .lock()
+        .unwrap()
+        .iter()
+        .map(|p| p.path.clone())
+        .collect();
+    assert_eq!(told.len(), 2, "{told:?}");
+    #[cfg(unix)]
+    {
+        let bundle = folder.path().join("unpacked");
+        std::fs::create_dir_all(bundle.join("logs")).unwrap();
+        std::fs::write(bundle.join("logs/app.log"), "fine\n").unwrap();
+        std::os::unix::fs::symlink("logs/app.log", bundle.join("app.log")).unwrap();
+        std::os::unix::fs::symlink("/etc/passwd", bundle.join("passwd")).unwrap();
+        let seen = see(&bundle, Limits::default());
+        assert_eq!(seen.names(), ["logs/app.log"]);
+        assert_eq!(seen.problems.lock().unwrap().len(), 1);
+    }
+}
+
+#[test]
+fn an_unpacked_archive_is_found_in_the_folder_around_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let logs = folder
+        .path()
+        .join("support-bundle-1/cluster-resources/pods/logs/shop/cart");
+    std::fs::create_dir_all(&logs).unwrap();
+    std::fs::write(logs.join("app.log"), "fine\n").unwrap();
+    std::fs::write(folder.path().join("support-bundle-1/version.yaml"), "x\n").unwrap();
+    let path = "cluster-resources/pods/logs/shop/cart/app.log";
+    let bundle = Bundle::open(folder.path(), Limits::default()).unwrap();
+    assert_eq!(bundle.read(path).unwrap(), b"fine\n");
+    assert_eq!(
+        see(folder.path(), Limits::default()).names(),
+        [path, "version.yaml"]
+    );
+}
+
+#[test]
+fn a_log_of_another_tool_is_read_by_our_path_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let logs = folder
+        .path()
+        .join("g/namespaces/shop/pods/cart/app/app/logs");
+    std::fs::create_dir_all(&logs).unwrap();
+    std::fs::write(logs.join("previous.log"), "before\n").unwrap();
+    let bundle = Bundle::open(folder.path(), Limits::default()).unwrap();
+    let path = "cluster-resources/pods/logs/shop/cart/app-previous.log";
+    assert_eq!(bundle.read(path).unwrap(), b"before\n");
+    assert!(
+        bundle
+            .read("cluster-resources/pods/logs/shop/cart/app.log")
+            .is_err()
+    );
+}
+
+#[test]
 fn what_is_no_bundle_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let open = |name: &str, content: &[u8]| {

@@ -1,5 +1,9 @@
 //! The command line, and how it becomes a [`Plan`]. No I/O.
 
+mod check;
+mod permission;
+mod workflow;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -7,6 +11,10 @@ use bundle::Container;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::plan::{Access, Limits, Plan, Scope};
+
+pub use check::CheckArgs;
+pub use permission::{HandOver, InCluster, JobArgs, Rbac};
+pub use workflow::WorkflowArgs;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -19,6 +27,15 @@ Examples:
   Only the control plane and two namespaces, logs of the last two hours, to a given file:
       linkerd-collect -n shop -n billing --since 2h -o case-4711.tar.gz
 
+  Debug logs of one workload's proxies: raise, reproduce for five minutes, capture, put back:
+      linkerd-collect -n shop --pods app=cart --proxy-log-level linkerd=debug --for 5m
+
+  Logs and a metric scrape every 15 seconds over two minutes:
+      linkerd-collect -n shop --follow 2m --scrape-gap 15s
+
+  Capture when it happens again, within the next eight hours:
+      linkerd-collect -n shop --until-event 'OOMKilled|Unhealthy' --timeout 8h
+
   Make a redacted bundle of files gathered by hand:
       linkerd-collect pack ./from-the-customer -o case-4711.tar.gz
 
@@ -28,8 +45,9 @@ its items are missing (its ledger says which and why); 130 stopped by a second C
 /// Captures everything that a Linkerd diagnosis needs through the Kubernetes API into one
 /// compressed, redacted bundle.
 ///
-/// Only reads: get and list, access reviews, and port-forwards to admin and webhook ports. Reads
-/// no Secret, runs nothing in the cluster. Pods, events and all other objects, container logs,
+/// Only reads: get and list, access reviews, and port-forwards to admin and webhook ports; only
+/// `--proxy-log-level` changes anything, and puts it back. Reads no Secret, runs nothing in the
+/// cluster. Pods, events and all other objects, container logs,
 /// proxy and control-plane metrics and presented certificates go in; secrets found in them
 /// are taken out on the way.
 #[derive(Debug, Parser)]
@@ -49,6 +67,21 @@ pub struct Cli {
 pub enum Command {
     /// Makes a redacted, indexed bundle of a folder: files gathered by hand, or an unpacked bundle.
     Pack(Pack),
+    /// Prints the least role that a capture needs, and its binding, as YAML.
+    Rbac(Rbac),
+    /// Says whether a capture would get what it asks for; `linkerd check` shows it too.
+    Check(CheckArgs),
+    /// Prints a Kubernetes Job that collects inside the cluster, with its role, as YAML.
+    Job(JobArgs),
+    /// Collects inside a Job's pod, and keeps the bundle until it is fetched.
+    #[command(hide = true)]
+    InCluster(InCluster),
+    /// Tells the Linkerd CLI about this extension.
+    #[command(hide = true, name = "_extension-metadata")]
+    ExtensionMetadata,
+    /// Writes a Job's bundle to stdout.
+    #[command(hide = true)]
+    HandOver(HandOver),
 }
 
 /// Arguments of `linkerd-collect pack`.
@@ -125,7 +158,7 @@ pub struct Collect {
     /// Opens no port-forward: no metrics, proxy state or presented certificates.
     #[arg(long)]
     pub no_port_forward: bool,
-    /// Time between the two scrapes of each admin port.
+    /// Time between two scrapes of an admin port.
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
     pub scrape_gap: Duration,
     /// Lists pods and what leads to them, prints what else would be asked for, and captures nothing.
@@ -143,6 +176,9 @@ pub struct Collect {
     /// When the bundle is finished with what is there [default: no limit].
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub timeout: Option<Duration>,
+    /// What is done around the capture.
+    #[command(flatten)]
+    pub workflow: WorkflowArgs,
     /// How to reach the cluster.
     #[command(flatten)]
     pub access: AccessArgs,
@@ -165,6 +201,20 @@ pub struct AccessArgs {
     /// The group to act as (repeatable).
     #[arg(long, value_name = "GROUP")]
     pub as_group: Vec<String>,
+    /// The API server's address, instead of the kubeconfig's.
+    #[arg(long, value_name = "URL")]
+    pub api_addr: Option<String>,
+    /// The namespace of Linkerd's CNI plugin [default: found by its labels].
+    #[arg(long, value_name = "NS")]
+    pub cni_namespace: Option<String>,
+    /// Prints what the collector's own log says, too.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(
+        default_value = "false",
+        hide_default_value = true,
+        hide_possible_values = true
+    )]
+    pub verbose: bool,
     /// The control plane's namespace [default: found by its labels, else linkerd].
     #[arg(
         short = 'L',
@@ -187,19 +237,24 @@ impl Collect {
             format,
             dry_run: self.dry_run,
             quiet: self.quiet,
+            verbose: self.access.verbose,
             access: Access {
                 kubeconfig: self.access.kubeconfig,
                 context: self.access.context,
+                api_addr: self.access.api_addr,
                 as_user: self.access.as_user,
                 as_groups: groups.collect(),
             },
             scope: Scope {
                 namespaces: self.namespaces.into_iter().collect(),
                 linkerd_namespace: self.access.linkerd_namespace,
+                cni_namespace: self.access.cni_namespace,
                 since: self.since,
                 port_forward: !self.no_port_forward,
                 scrape_gap: self.scrape_gap,
+                follow: self.workflow.follow,
             },
+            workflow: self.workflow.into_workflow(),
             limits: Limits {
                 in_flight: usize::from(self.concurrency),
                 per_node: usize::from(self.concurrency / 4).max(2),

@@ -9,17 +9,25 @@
 //! - [`cluster`]: the client, which knows requests, streams and ports but no source;
 //! - [`sources`]: one file for each kind of thing captured;
 //! - [`queue`]: in which order and how many at once; [`nodes`]: whom not to ask again;
+//!   [`follow`]: streams that stay open beside it;
 //! - [`redact`]: takes secrets out before bytes reach a disk;
 //! - [`spool`] and [`sink`]: from a redacted stream to an entry and its row in the ledger;
+//! - [`workflow`]: what is done before and after a capture: log levels, waiting for a sign;
+//! - [`permission`]: what the API server must allow, and the Job that [`in_cluster`] runs;
+//! - [`extension`]: the manners of an extension of the Linkerd CLI, and of a kubectl plugin;
 //! - [`run`]: one run, wave by wave; [`pack`]: a bundle of files gathered by hand.
 
 pub mod args;
 pub mod cluster;
 pub mod exit;
+pub mod extension;
+pub mod follow;
+pub mod in_cluster;
 pub mod journal;
 pub mod mesh;
 pub mod nodes;
 pub mod pack;
+pub mod permission;
 pub mod plan;
 pub mod progress;
 pub mod queue;
@@ -30,17 +38,46 @@ pub mod sink;
 pub mod sources;
 pub mod spool;
 pub mod stop;
+pub mod workflow;
 
 use std::io::Write;
 
 use anyhow::Context;
 use args::{Cli, Command};
+use clap::{CommandFactory as _, FromArgMatches as _};
 use exit::ExitStatus;
+
+/// Reads the command line, and does what it says.
+pub fn start(args: &[std::ffi::OsString]) -> ExitStatus {
+    let matches = extension::parse(Cli::command(), args);
+    match matches.and_then(|matches| Cli::from_arg_matches(&matches)) {
+        Ok(cli) => main(cli),
+        Err(error) => {
+            let is_printed = error.print().is_ok();
+            // Help and version are printed, and are no failure.
+            if error.use_stderr() || !is_printed {
+                ExitStatus::NoBundle
+            } else {
+                ExitStatus::Complete
+            }
+        }
+    }
+}
 
 /// Does what the command line says, and tells errors on stderr.
 pub fn main(cli: Cli) -> ExitStatus {
     let outcome = match cli.command {
         Some(Command::Pack(pack)) => pack::pack(&pack),
+        Some(Command::Rbac(rbac)) => print_role(rbac),
+        Some(Command::Job(job)) => print_job(job),
+        Some(Command::InCluster(args)) => in_a_pod(&args),
+        Some(Command::HandOver(args)) => {
+            // Not through anything that would look at the bytes.
+            let mut stdout = std::io::stdout().lock();
+            in_cluster::hand_over(&args.bundle, args.patience, &mut stdout)
+        }
+        Some(Command::Check(args)) => check(args),
+        Some(Command::ExtensionMetadata) => extension::metadata(&mut anstream::stdout().lock()),
         None => collect(cli.collect.into_plan()),
     };
     outcome.unwrap_or_else(|error| {
@@ -51,12 +88,46 @@ pub fn main(cli: Cli) -> ExitStatus {
     })
 }
 
-fn collect(plan: plan::Plan) -> anyhow::Result<ExitStatus> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+fn print_role(args: args::Rbac) -> anyhow::Result<ExitStatus> {
+    let (plan, subject) = args.into_parts()?;
+    permission::print_role(&plan, &subject, &mut anstream::stdout().lock())?;
+    Ok(ExitStatus::Complete)
+}
+
+fn print_job(args: args::JobArgs) -> anyhow::Result<ExitStatus> {
+    let (job, plan) = args.into_parts()?;
+    permission::print_job(&job, &plan, &mut anstream::stdout().lock())?;
+    Ok(ExitStatus::Complete)
+}
+
+/// Collects, and keeps the bundle if there is one. That some of it is missing does not make the
+/// Job fail: the bundle says so.
+fn in_a_pod(args: &args::InCluster) -> anyhow::Result<ExitStatus> {
+    let status = collect(args.plan()?)?;
+    if !matches!(status, ExitStatus::Complete | ExitStatus::Incomplete) {
+        return Ok(status);
+    }
+    in_cluster::keep(&args.bundle, args.keep)?;
+    Ok(ExitStatus::Complete)
+}
+
+fn check(args: args::CheckArgs) -> anyhow::Result<ExitStatus> {
+    let (patience, format) = (args.wait, args.output);
+    let plan = args.plan()?;
+    let mut stdout = anstream::stdout().lock();
+    runtime()?.block_on(extension::check(&plan, patience, format, &mut stdout))
+}
+
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
         .worker_threads(run::threads())
         .enable_all()
         .build()
-        .context("cannot start")?;
+        .context("cannot start")
+}
+
+fn collect(plan: plan::Plan) -> anyhow::Result<ExitStatus> {
+    let runtime = runtime()?;
     let outcome = runtime.block_on(run::collect(plan));
     // After a second interrupt nothing is waited for.
     runtime.shutdown_background();
@@ -64,6 +135,9 @@ fn collect(plan: plan::Plan) -> anyhow::Result<ExitStatus> {
 }
 
 fn tell(out: &mut dyn Write, error: &anyhow::Error) -> std::io::Result<()> {
+    if let Some(error) = error.downcast_ref::<clap::Error>() {
+        return write!(out, "{error}");
+    }
     writeln!(out, "error: {error:#}")?;
     match error.downcast_ref::<cluster::ConnectError>() {
         Some(error) => writeln!(out, "hint: {}", error.hint()),

@@ -2,9 +2,7 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-use linkerd_collect::args::Cli;
-
 fn main() -> ExitCode {
-    linkerd_collect::main(Cli::parse()).into()
+    let args: Vec<_> = std::env::args_os().collect();
+    linkerd_collect::start(&args).into()
 }

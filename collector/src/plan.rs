@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::args::Format;
+use crate::workflow::Workflow;
 
 /// What one run of the collector is to do.
 #[derive(Debug, Clone)]
@@ -20,10 +21,14 @@ pub struct Plan {
     pub dry_run: bool,
     /// Whether nothing but errors is printed.
     pub quiet: bool,
+    /// Whether the collector's own log is printed.
+    pub verbose: bool,
     /// How the cluster is reached.
     pub access: Access,
     /// What is captured.
     pub scope: Scope,
+    /// What is done before and after.
+    pub workflow: Workflow,
     /// How much, how fast, how long.
     pub limits: Limits,
 }
@@ -35,6 +40,8 @@ pub struct Access {
     pub kubeconfig: Option<PathBuf>,
     /// The kubeconfig's context, if not the current one.
     pub context: Option<String>,
+    /// The API server's address, if not the kubeconfig's.
+    pub api_addr: Option<String>,
     /// The user to act as.
     pub as_user: Option<String>,
     /// The groups to act as.
@@ -48,12 +55,28 @@ pub struct Scope {
     pub namespaces: BTreeSet<String>,
     /// The control plane's namespace; `None` finds it by labels.
     pub linkerd_namespace: Option<String>,
+    /// The namespace of Linkerd's CNI plugin; `None` finds it by labels.
+    pub cni_namespace: Option<String>,
     /// How old log lines may be; `None` takes all.
     pub since: Option<Duration>,
     /// Whether ports of pods are opened.
     pub port_forward: bool,
-    /// Time between the two scrapes of an admin port.
+    /// Time between two scrapes of an admin port.
     pub scrape_gap: Duration,
+    /// How long logs are followed and metrics are scraped; `None` takes what is there.
+    pub follow: Option<Duration>,
+}
+
+impl Scope {
+    /// How often each admin port is scraped: twice, or as often as the window allows.
+    pub fn scrapes(&self) -> u32 {
+        // More than a thousand would be a load, not a look.
+        const MOST: u128 = 1000;
+        let gaps = self.follow.map_or(1, |window| {
+            window.as_millis() / self.scrape_gap.as_millis().max(1000)
+        });
+        u32::try_from(gaps.clamp(1, MOST - 1) + 1).unwrap_or(2)
+    }
 }
 
 /// How much, how fast, how long.
@@ -118,6 +141,7 @@ impl Plan {
         said("since", scope.since.map(seconds));
         said("timeout", self.limits.timeout.map(seconds));
         let off = !scope.port_forward;
+        said("follow", scope.follow.map(seconds));
         said("no-port-forward", off.then_some(Value::Bool(true)));
         said("context", self.access.context.as_ref().map(|c| json!(c)));
         said("as", self.access.as_user.as_ref().map(|u| json!(u)));
@@ -125,6 +149,29 @@ impl Plan {
         said("as-group", (!groups.is_empty()).then(|| json!(groups)));
         let linkerd = &scope.linkerd_namespace;
         said("linkerd-namespace", linkerd.as_ref().map(|n| json!(n)));
+        options.extend(self.workflow.options());
         options
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_are_two_scrapes_or_one_for_each_gap_of_a_window() {
+        let scrapes = |follow: Option<u64>, gap_s: u64| {
+            let scope = Scope {
+                follow: follow.map(Duration::from_secs),
+                scrape_gap: Duration::from_secs(gap_s),
+                ..Scope::default()
+            };
+            scope.scrapes()
+        };
+        assert_eq!(scrapes(None, 10), 2);
+        assert_eq!(scrapes(Some(60), 10), 7);
+        assert_eq!(scrapes(Some(5), 10), 2);
+        assert_eq!(scrapes(Some(3), 0), 4);
+        assert_eq!(scrapes(Some(1_000_000), 1), 1000);
     }
 }

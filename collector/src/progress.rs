@@ -101,6 +101,14 @@ impl Progress {
         }
     }
 
+    /// Says what the user has asked to be told, which not even quiet hides.
+    pub fn tell(&self, text: &str) {
+        match &self.show {
+            Show::Bar(bar) => bar.suspend(|| say(text)),
+            Show::Lines | Show::Nothing => say(text),
+        }
+    }
+
     /// Takes the bar away.
     pub fn finish(&self) {
         if let Show::Bar(bar) = &self.show {
@@ -159,8 +167,17 @@ impl Drop for Shown<'_> {
     }
 }
 
-/// Writes a line to stderr. A stderr that is gone is no reason to stop collecting.
-fn say(line: &str) {
+/// Writes a line to stderr. A stderr that is gone is no reason to stop collecting. Messages come
+/// from the cluster, whose control characters must not reach the terminal.
+pub(crate) fn say(line: &str) {
+    let plain = |c: char| {
+        if c.is_control() && c != '\n' {
+            '\u{fffd}'
+        } else {
+            c
+        }
+    };
+    let line: String = line.chars().map(plain).collect();
     drop(writeln!(anstream::stderr().lock(), "{line}"));
 }
 

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use crate::cluster::{Cluster, Trouble};
+use crate::follow::Followers;
 use crate::journal::Journal;
 use crate::mesh::Mesh;
 use crate::nodes::Nodes;
@@ -34,6 +35,8 @@ pub struct Session {
     pub nodes: Nodes,
     /// What is still to be done.
     pub queue: Arc<Queue>,
+    /// What stays open meanwhile.
+    pub followers: Followers,
     /// What the user sees.
     pub progress: Progress,
     /// What the bundle's reader sees of the run.

@@ -7,6 +7,8 @@ fn help_is_as_reviewed() {
     for (name, args) in [
         ("help", vec!["--help"]),
         ("help-pack", vec!["pack", "--help"]),
+        ("help-rbac", vec!["rbac", "--help"]),
+        ("help-job", vec!["job", "--help"]),
     ] {
         let output = Command::new(env!("CARGO_BIN_EXE_linkerd-collect"))
             .env_clear()

@@ -13,6 +13,7 @@ mod discovery;
 mod events;
 mod exit;
 mod fields;
+mod foreign;
 mod forward;
 mod ledger;
 mod load;

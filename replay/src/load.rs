@@ -7,6 +7,7 @@ use bundle::layout::EntryKind;
 use bundle::{Block, Bundle, EntryInfo, Interest, Manifest, Problem, Scratch, Visitor};
 use serde_json::Value;
 
+use crate::foreign;
 use crate::store::{Held, Key};
 
 /// What a pass over a bundle found.
@@ -53,9 +54,14 @@ impl Visitor for Pass {
             | EntryKind::CanI { .. }
             | EntryKind::Objects { .. }
             | EntryKind::CustomObjects { .. } => Interest::Whole,
+            EntryKind::Other if foreign::may_hold_objects(entry.path.file_name()) => {
+                Interest::Whole
+            }
             _ => {
                 let mut loaded = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-                loaded.others.insert(entry.path.as_str().to_owned());
+                // A log in another tool's place is read by the path that it has in ours.
+                let path = entry.kind.path().unwrap_or_else(|| entry.path.clone());
+                loaded.others.insert(path.into());
                 Interest::Skip
             }
         }
@@ -64,6 +70,11 @@ impl Visitor for Pass {
     fn block(&self, _: &Arc<EntryInfo>, _: Block<'_>) {}
 
     fn whole(&self, entry: &Arc<EntryInfo>, bytes: Vec<u8>) {
+        if entry.kind == EntryKind::Other {
+            let objects = foreign::objects(&bytes);
+            let mut loaded = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            return loaded.take_foreign(entry, objects);
+        }
         let parsed = serde_json::from_slice::<Value>(&bytes);
         drop(bytes);
         let mut loaded = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -105,6 +116,18 @@ impl Loaded {
                     self.miss(entry, "is no list of objects");
                 }
             }
+        }
+    }
+
+    /// Takes objects from a place that only they themselves explain.
+    fn take_foreign(&mut self, entry: &EntryInfo, objects: Result<Vec<(Key, Value)>, String>) {
+        match objects {
+            Ok(objects) => {
+                for (key, object) in objects {
+                    self.objects.entry(key).or_default().objects.push(object);
+                }
+            }
+            Err(why) => self.miss(entry, &format!("is not readable: {why}")),
         }
     }
 

@@ -66,6 +66,8 @@ impl<'a> Coverage<'a> {
             EntryKind::PodLog { container, .. } => {
                 self.containers.insert(container);
             }
+            // Of which containers, only its content tells.
+            EntryKind::PodLogs { .. } => self.has_unknown_logs = true,
             EntryKind::Other => {
                 // A foreign file may hold anything: it counts as what its name says.
                 let name = path.file_name().to_ascii_lowercase();

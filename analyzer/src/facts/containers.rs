@@ -214,7 +214,7 @@ fn last_words(sources: &Sources<'_>, pod: &Object, container: &str) -> Option<Ev
             container: container.to_owned(),
             previous,
         };
-        let end = sources.log_ends.get(kind.path()?.as_str())?;
+        let end = sources.log_ends.get(&kind)?;
         // The kubelet answers so when it has thrown the log away.
         let lost = "unable to retrieve container logs";
         (!end.tail.iter().any(|l| l.starts_with(lost))).then_some(end)

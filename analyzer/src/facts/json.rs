@@ -38,7 +38,7 @@ pub(super) static NULL: Json = Json::Null;
 
 impl Json {
     /// The value of a key of a map.
-    pub(super) fn get(&self, key: &str) -> Option<&Self> {
+    pub(crate) fn get(&self, key: &str) -> Option<&Self> {
         let map = self.as_map()?;
         let at = map.binary_search_by(|(k, _)| (**k).cmp(key)).ok()?;
         map.get(at).map(|(_, value)| value)
@@ -76,7 +76,7 @@ impl Json {
         }
     }
 
-    pub(super) fn as_list(&self) -> Option<&[Self]> {
+    pub(crate) fn as_list(&self) -> Option<&[Self]> {
         match self {
             Self::List(list) => Some(list),
             _ => None,

@@ -31,7 +31,7 @@ mod namespaces;
 mod object;
 #[cfg(test)]
 mod odd;
-mod owner;
+pub(crate) mod owner;
 mod places;
 mod pods;
 mod policy;
@@ -148,6 +148,8 @@ pub struct Listed {
 pub struct LogEnd {
     /// The log.
     pub entry: String,
+    /// Which container's log it is, where that is known.
+    pub log: Option<EntryKind>,
     /// Number of its last line.
     pub line: u64,
     /// When the last line was written, if it says so.

@@ -101,7 +101,13 @@ fn answers(
             .set("level_raised", false);
     };
     let level = state.log_level.as_deref();
-    let is_raised = level.is_some_and(is_verbose) && !configured;
+    // A level that the collector has set for the capture says nothing about the mesh.
+    let set_by_capture = sources.context.manifest.and_then(|manifest| {
+        let level = manifest.options.get("proxy-log-level")?;
+        level.as_str()
+    });
+    let found = level.filter(|level| Some(*level) != set_by_capture);
+    let is_raised = found.is_some_and(is_verbose) && !configured;
     let said =
         |status: Option<i64>| status.map_or_else(|| "no answer".to_owned(), |s| s.to_string());
     let excerpt = format!(
@@ -115,7 +121,7 @@ fn answers(
     evidence.insert(0, Evidence::of_entry(state.entry.as_str(), excerpt));
     row.set("admin_known", true)
         .opt("log_level", level)
-        .set("verbose", level.map_or(configured, is_verbose))
+        .set("verbose", found.map_or(configured, is_verbose))
         .set("level_raised", is_raised)
         .opt("ready_status", state.ready_status)
         .text("ready_body", &state.ready_body)

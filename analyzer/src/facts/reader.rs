@@ -280,7 +280,11 @@ impl Reader<'_> {
                     continue;
                 }
             };
-            pieces.extend(self.document(value, document.line));
+            if document.is_item {
+                pieces.push(self.plain_object(value, Some(document.line)));
+            } else {
+                pieces.extend(self.document(value, document.line));
+            }
         }
         pieces
     }

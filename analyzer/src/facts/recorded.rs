@@ -34,6 +34,11 @@ impl Visitor for Collect {
 }
 
 fn recording(name: &str) -> Facts {
+    recording_with(name, &[])
+}
+
+/// A recording as if it had been captured with these options besides.
+fn recording_with(name: &str, options: &[(&str, Value)]) -> Facts {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata/recordings");
     let path = folder.join(format!("{name}.tar.gz"));
     let bundle = Bundle::open(&path, Limits::default()).unwrap();
@@ -42,7 +47,10 @@ fn recording(name: &str) -> Facts {
     for task in bundle.plan(&collect) {
         bundle.run(&task, &mut scratch, &collect);
     }
-    let manifest = bundle.manifest().unwrap();
+    let mut manifest = bundle.manifest().unwrap();
+    let options = options.iter().cloned();
+    let options = options.map(|(name, value)| (name.to_owned(), value));
+    manifest.options.extend(options);
     let demand = Demand::default();
     let context = Context {
         at: manifest.captured_at,
@@ -122,6 +130,11 @@ fn a_proxy_that_somebody_made_verbose_is_told() {
     let raised = rows(&facts, "proxies", &[("/level_raised", true.into())]);
     assert_eq!(workloads(&raised), ["catalog"]);
     assert_eq!(raised.len(), 1);
+    // Unless the collector did it for the capture.
+    let level = raised[0]["log_level"].clone();
+    let facts = recording_with("log-level-debug", &[("proxy-log-level", level)]);
+    let raised = rows(&facts, "proxies", &[("/level_raised", true.into())]);
+    assert!(raised.is_empty(), "{raised:?}");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bundle::SourceKind;
+use bundle::layout::EntryKind;
 use jiff::Timestamp;
 use rayon::prelude::*;
 use serde_json::Value;
@@ -30,7 +31,7 @@ pub(crate) struct Sources<'a> {
     pub(super) chains: Vec<Presented>,
     pub(super) init_logs: Vec<InitLog>,
     pub(super) proxy_states: BTreeMap<Key, ProxyState>,
-    pub(super) log_ends: BTreeMap<String, LogEnd>,
+    pub(super) log_ends: BTreeMap<EntryKind, LogEnd>,
     pub(super) server_version: Option<String>,
     pub(super) gaps: Vec<Gap>,
     owners: BTreeMap<Key, Owner>,
@@ -90,7 +91,9 @@ impl<'a> Sources<'a> {
             }
             Piece::ServerVersion(version) => self.server_version = Some(version),
             Piece::LogEnd(end) => {
-                self.log_ends.insert(end.entry.clone(), *end);
+                if let Some(log) = end.log.clone() {
+                    self.log_ends.insert(log, *end);
+                }
             }
             Piece::Gap(gap) => self.gaps.push(gap),
         }

@@ -140,8 +140,6 @@ const CONTAINER_STATUS: Unread = Unread(&[
 ]);
 
 const EVENT: Unread = Unread(&[
-    ("kind", Whole),
-    ("apiVersion", Whole),
     ("reportingInstance", Whole),
     ("action", Whole),
     ("related", Whole),

@@ -1,11 +1,14 @@
 //! YAML as `kubectl get -o yaml` prints it, turned into the values that JSON gives.
 
+use bundle::yaml::Part;
 use serde_json::Value;
 
 /// One document of a stream.
 pub(super) struct Document {
     /// The line where it starts, from 1.
     pub(super) line: u64,
+    /// Whether it is an item of a list.
+    pub(super) is_item: bool,
     /// What it holds, or why it cannot be read.
     pub(super) value: Result<Value, String>,
 }
@@ -16,43 +19,58 @@ pub(super) fn is_likely(text: &str) -> bool {
     has("kind:") && has("apiVersion:") || has("items:")
 }
 
-/// Parses every document of a stream that looks like a Kubernetes object.
+/// Parses every document of a stream that looks like a Kubernetes object, and every item of those
+/// that look like a list of them.
 pub(super) fn documents(text: &str) -> Vec<Document> {
-    let mut documents = Vec::new();
-    let mut start = 0;
-    let mut first_line = 1;
-    let mut line_number = 0;
-    let mut offset = 0;
-    for line in text.split_inclusive('\n') {
-        line_number += 1;
-        let is_border = line.trim_end() == "---" || line.starts_with("--- ");
-        if is_border {
-            documents.extend(document(
-                text.get(start..offset).unwrap_or_default(),
-                first_line,
-            ));
-            start = offset + line.len();
-            first_line = line_number + 1;
-        }
-        offset += line.len();
-    }
-    documents.extend(document(text.get(start..).unwrap_or_default(), first_line));
-    documents
+    let parts = bundle::yaml::cut(text).into_iter();
+    parts
+        .filter(|part| part.list.is_some() || is_likely(part.text))
+        .map(|part| Document {
+            line: part.line,
+            is_item: part.list.is_some(),
+            // The rest of the message shows the text around the place, which is of no use in one
+            // line.
+            value: parse(&part)
+                .map_err(|e| e.to_string().lines().next().unwrap_or_default().to_owned()),
+        })
+        .collect()
 }
 
-fn document(text: &str, line: u64) -> Option<Document> {
-    if !is_likely(text) {
-        return None;
+fn parse(part: &Part<'_>) -> Result<Value, serde_saphyr::Error> {
+    let Some(list) = part.list else {
+        return serde_saphyr::from_str(part.text);
+    };
+    let items: Vec<Value> = serde_saphyr::from_str(part.text)?;
+    let mut item = items.into_iter().next().unwrap_or_default();
+    if let Value::Object(fields) = &mut item {
+        // `kubectl get a,b` makes a plain `List`, whose items say their own kind.
+        let kind = list.kind.strip_suffix("List").unwrap_or_default();
+        for (field, of_list) in [("kind", kind), ("apiVersion", list.api_version)] {
+            fields.entry(field).or_insert_with(|| of_list.into());
+        }
     }
-    let value = serde_saphyr::from_str::<Value>(text);
-    // The rest of the message shows the text around the place, which is of no use in one line.
-    let value = value.map_err(|e| e.to_string().lines().next().unwrap_or_default().to_owned());
-    Some(Document { line, value })
+    Ok(item)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_list_of_any_length_is_read_item_by_item() {
+        let item = |n: usize| {
+            let args = "    - x\n".repeat(300);
+            format!("- metadata:\n    name: p{n}\n    args:\n{args}")
+        };
+        let items: String = (0..1000).map(item).collect();
+        let text = format!("apiVersion: v1\nitems:\n{items}- : [\nkind: PodList\n");
+        let documents = documents(&text);
+        assert_eq!(documents.iter().filter(|d| d.value.is_ok()).count(), 1000);
+        let second = &documents[1];
+        assert_eq!((second.line, second.is_item), (306, true));
+        assert_eq!(second.value.as_ref().unwrap()["kind"], "Pod");
+        assert!(documents[1000].value.is_err());
+    }
 
     #[test]
     fn documents_know_their_first_line_and_broken_ones_do_not_spoil_the_others() {

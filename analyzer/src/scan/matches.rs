@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
+use super::lines::LogMatcher;
 use super::origin::Origin;
 use crate::evidence::Evidence;
 
@@ -212,6 +213,18 @@ pub(crate) struct Scanned {
 }
 
 impl Scanned {
+    /// Notes who wrote a log after all. Matches of matchers that ask for other containers go.
+    pub(super) fn settle(&mut self, entry: &str, origin: Origin, matchers: &[LogMatcher]) {
+        let covers = |matcher: usize| matchers.get(matcher).is_none_or(|m| m.covers(&origin));
+        self.groups
+            .retain(|(matcher, own, _), _| own != entry || covers(*matcher));
+        self.overflowed
+            .retain(|(matcher, own)| own != entry || covers(*matcher));
+        if let Some(log) = self.logs.get_mut(entry) {
+            log.origin = origin;
+        }
+    }
+
     /// Takes in what another scan found.
     pub(crate) fn merge(&mut self, other: Self) {
         self.bytes += other.bytes;

@@ -15,18 +15,22 @@ pub(crate) mod parallel;
 pub(crate) mod pattern;
 pub(crate) mod record;
 mod relay;
+mod roster;
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bundle::layout::EntryKind;
-use bundle::{Block, Bundle, EntryInfo, Interest, Manifest, Problem, ProblemKind, Visitor};
+use bundle::layout::{EntryKind, Section, sections};
+use bundle::{
+    Block, Bundle, EntryInfo, EntryPath, Interest, Manifest, Problem, ProblemKind, Visitor,
+};
 
 use crate::facts::{self, Demand, LogEnd, Piece};
 pub(crate) use lines::{LogMatcher, Scanner};
 use matches::Scanned;
 use origin::Origin;
+use roster::Roster;
 
 /// All that one pass over a bundle gives.
 #[derive(Debug, Default)]
@@ -95,9 +99,11 @@ fn finish(visitor: Pass<'_>) -> Gathered {
         .unwrap_or_else(PoisonError::into_inner);
     gathered.problems.sort();
     gathered.problems.dedup();
+    settle_origins(&mut gathered, visitor.scanner);
     let ends = gathered.scanned.logs.iter().map(|(entry, log)| {
         Piece::LogEnd(Box::new(LogEnd {
             entry: entry.clone(),
+            log: log.origin.log(),
             line: log.last_line,
             time: log.last_time,
             tail: log.tail.clone(),
@@ -105,6 +111,36 @@ fn finish(visitor: Pass<'_>) -> Gathered {
     });
     gathered.pieces.extend(ends);
     gathered
+}
+
+/// Asks the bundle's pods who wrote the logs whose paths did not tell.
+fn settle_origins(gathered: &mut Gathered, scanner: &Scanner) {
+    let roster = Roster::of(&gathered.pieces);
+    let settled = gathered.scanned.logs.iter().filter_map(|(entry, log)| {
+        let origin = roster.settle(entry, &log.origin)?;
+        Some((entry.clone(), origin))
+    });
+    let settled: Vec<_> = settled.collect();
+    let init_log = |piece: &Piece| match piece {
+        Piece::InitLog(log) => {
+            let known = log.unsettled()?;
+            let origin = roster.settle(known, &Origin::default());
+            Some(origin.and_then(|origin| origin.log()))
+        }
+        _ => None,
+    };
+    let init_logs: Vec<Option<Option<EntryKind>>> = gathered.pieces.iter().map(init_log).collect();
+    for (entry, origin) in settled {
+        gathered.scanned.settle(&entry, origin, scanner.matchers());
+    }
+    let mut init_logs = init_logs.into_iter();
+    gathered.pieces.retain_mut(|piece| {
+        let found = init_logs.next().flatten();
+        match (piece, found) {
+            (Piece::InitLog(log), Some(found)) => log.settle(found),
+            _ => true,
+        }
+    });
 }
 
 struct Pass<'a> {
@@ -120,14 +156,54 @@ impl Pass<'_> {
 
     fn scan(&self, entry: &EntryInfo, block: Block<'_>) {
         let path = entry.path.as_str();
-        let scanned = self.guarded(entry, || self.scanner.scan(path, Origin::of(entry), block));
+        self.scan_as(entry, path, &Origin::of(entry), block);
         self.with(|found| {
             let bytes = found.entries.entry(path.to_owned()).or_default();
             *bytes += block.bytes.len() as u64;
-            if let Some(scanned) = scanned {
-                found.scanned.merge(scanned);
-            }
         });
+    }
+
+    /// Scans a block as one of the log `name`, which is the entry or a part of it.
+    fn scan_as(&self, entry: &EntryInfo, name: &str, origin: &Origin, block: Block<'_>) {
+        let scanned = self.guarded(entry, || self.scanner.scan(name, origin.clone(), block));
+        if let Some(scanned) = scanned {
+            self.with(|found| found.scanned.merge(scanned));
+        }
+    }
+
+    /// Scans the logs of several containers in one text, each as a log of its own.
+    fn scan_sections(&self, entry: &EntryInfo, bytes: &[u8]) {
+        for section in sections(bytes) {
+            let origin = Origin::of_section(entry, section.container);
+            let name = format!("{}#{}", entry.path, section.container);
+            let block = Block {
+                first_line: section.first_line,
+                ..whole_block(section.lines)
+            };
+            self.scan_as(entry, &name, &origin, block);
+            self.parse_section(&name, origin.log(), section);
+        }
+        self.with(|found| {
+            let size = bytes.len() as u64;
+            found.entries.insert(entry.path.to_string(), size);
+        });
+    }
+
+    /// Derives facts from a container's part of a text, as from a log of its own.
+    fn parse_section(&self, name: &str, log: Option<EntryKind>, section: Section<'_>) {
+        let (Some(kind), Ok(path)) = (log, EntryPath::parse(name)) else {
+            return;
+        };
+        let bytes = Some(section.lines.len() as u64);
+        let entry = Arc::new(EntryInfo { path, kind, bytes });
+        if facts::wants(&entry) {
+            // Empty lines before it, so that facts tell the lines of the whole text.
+            let before = usize::try_from(section.first_line - 1).unwrap_or(0);
+            let mut lines = vec![b'\n'; before];
+            lines.extend_from_slice(section.lines);
+            let pieces = self.guarded(&entry, || facts::parse(&entry, &lines, self.demand));
+            self.with(|found| found.pieces.extend(pieces.unwrap_or_default()));
+        }
     }
 
     /// Runs code over untrusted bytes; a panic in it becomes a problem of the entry.
@@ -148,7 +224,8 @@ impl Pass<'_> {
 
 impl Visitor for Pass<'_> {
     fn interest(&self, entry: &EntryInfo) -> Interest {
-        if facts::wants(entry) || entry.kind == EntryKind::Manifest {
+        let is_cut = matches!(entry.kind, EntryKind::PodLogs { .. });
+        if facts::wants(entry) || entry.kind == EntryKind::Manifest || is_cut {
             Interest::Whole
         } else if origin::is_log(entry) {
             Interest::Blocks
@@ -169,6 +246,9 @@ impl Visitor for Pass<'_> {
                 Err(problem) => found.problems.push(problem),
             });
             return;
+        }
+        if matches!(entry.kind, EntryKind::PodLogs { .. }) {
+            return self.scan_sections(entry, &bytes);
         }
         let pieces = self.guarded(entry, || facts::parse(entry, &bytes, self.demand));
         self.with(|found| found.pieces.extend(pieces.unwrap_or_default()));

@@ -4,6 +4,7 @@ use bundle::EntryInfo;
 use bundle::layout::EntryKind;
 
 use crate::evidence::Subject;
+use crate::facts::owner;
 
 /// Who wrote a log, as far as its path tells.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -69,7 +70,26 @@ impl Origin {
         let parts: Vec<&str> = entry.path.components().collect();
         node_folder(&parts)
             .or_else(|| node_link(entry.path.file_name()))
+            .or_else(|| pod_folder(&parts))
             .unwrap_or_else(|| Self::guess(&parts))
+    }
+
+    /// Tells who wrote one container's part of an entry with the logs of a pod.
+    pub(crate) fn of_section(entry: &EntryInfo, container: &str) -> Self {
+        match &entry.kind {
+            EntryKind::PodLogs { namespace, pod } => origin(namespace, pod, container),
+            _ => Self::of(entry),
+        }
+    }
+
+    /// Which container's log it is; `None` as long as something of it is not known.
+    pub(crate) fn log(&self) -> Option<EntryKind> {
+        Some(EntryKind::PodLog {
+            namespace: self.namespace.clone()?,
+            pod: self.pod.clone()?,
+            container: self.container.clone()?,
+            previous: self.is_previous,
+        })
     }
 
     /// A file that somebody named by hand: only the container may be told.
@@ -122,6 +142,34 @@ fn node_link(name: &str) -> Option<Origin> {
     is_id.then(|| origin(namespace, pod, container))
 }
 
+/// `.../<namespace>/<pod>/<container>.log`, where the pod's name is one that a workload gave it.
+fn pod_folder(parts: &[&str]) -> Option<Origin> {
+    let [.., namespace, pod, file] = parts else {
+        return None;
+    };
+    let is_label = |text: &str| {
+        let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        !text.is_empty() && text.bytes().all(plain)
+    };
+    let stem = file.strip_suffix(".log")?;
+    let (container, is_previous) = match stem.strip_suffix("-previous") {
+        Some(container) => (container, true),
+        None => (stem, false),
+    };
+    // A word may look like a suffix, and a node is numbered as a StatefulSet's pod is.
+    let suffix = pod.rsplit('-').next().unwrap_or_default();
+    let is_generated = match owner::guess(pod).0 {
+        "Deployment" | "CronJob" => true,
+        "DaemonSet" => suffix.bytes().any(|b| b.is_ascii_digit()),
+        _ => false,
+    };
+    let is_known = is_generated && [namespace, pod].iter().all(|text| is_label(text));
+    (is_known && is_label(container)).then(|| Origin {
+        is_previous,
+        ..origin(namespace, pod, container)
+    })
+}
+
 fn origin(namespace: &str, pod: &str, container: &str) -> Origin {
     Origin {
         namespace: Some(namespace.to_owned()),
@@ -139,6 +187,7 @@ mod tests {
         let parts: Vec<&str> = path.split('/').collect();
         node_folder(&parts)
             .or_else(|| node_link(parts.last().unwrap()))
+            .or_else(|| pod_folder(&parts))
             .unwrap_or_else(|| Origin::guess(&parts))
     }
 
@@ -152,6 +201,17 @@ mod tests {
         let id = "a".repeat(64);
         let found = guess(&format!("containers/cart-1_shop_linkerd-proxy-{id}.log"));
         assert_eq!(found, origin("shop", "cart-1", "linkerd-proxy"));
+    }
+
+    #[test]
+    fn a_folder_of_a_generated_pod_tells_namespace_and_container() {
+        let found = guess("case/shop/cart-7d9c4f5b6-x2k8p/app.log");
+        assert_eq!(found, origin("shop", "cart-7d9c4f5b6-x2k8p", "app"));
+        assert!(guess("shop/agent-x2k8p/a-previous.log").is_previous);
+        assert_eq!(guess("node/worker-1/kubelet.log").namespace, None);
+        assert_eq!(guess("x/linkerd-proxy/a.log").namespace, None);
+        assert_eq!(guess("var/log/syslog.log").namespace, None);
+        assert_eq!(guess("host/Logs-1/app.log").namespace, None);
     }
 
     #[test]

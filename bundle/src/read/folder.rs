@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::deliver::{Delivery, kind_of, problem_of, pump};
-use super::names::entry_path;
+use super::names::{entry_path, link_target, top_folder};
 use super::{EntryInfo, Interest, Problem, ProblemKind, Scratch, Task, Visitor, Work};
+use crate::layout::EntryKind;
 use crate::{EntryPath, Limits};
 
 #[derive(Debug)]
@@ -25,6 +26,7 @@ impl Folder {
             problems: Vec::new(),
         };
         folder.walk(root, limits)?;
+        folder.enter_bundle();
         folder.entries.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(folder)
     }
@@ -45,6 +47,29 @@ impl Folder {
             entries: entry.into_iter().collect(),
             problems: Vec::new(),
         }
+    }
+
+    /// Takes the one folder in it for the bundle if that is what it looks like: an archive may have
+    /// been unpacked here.
+    fn enter_bundle(&mut self) {
+        let names = self.entries.iter().map(|e| e.path.as_str().as_bytes());
+        let Some(top) = top_folder(names) else { return };
+        let below = |entry: &EntryInfo| {
+            let path = entry.path.as_str().strip_prefix(&top)?.strip_prefix('/')?;
+            EntryPath::parse(path).ok()
+        };
+        let is_marker = |entry: &Arc<EntryInfo>| {
+            let kind = below(entry).map(|path| EntryKind::of(&path));
+            matches!(kind, Some(EntryKind::Version | EntryKind::Manifest))
+        };
+        if !self.entries.iter().any(is_marker) {
+            return;
+        }
+        let entered = self.entries.iter();
+        self.entries = entered
+            .filter_map(|entry| Some(EntryInfo::new(below(entry)?, entry.bytes)))
+            .collect();
+        self.root.push(top);
     }
 
     /// Where an entry is on the host.
@@ -78,6 +103,9 @@ impl Folder {
             kind,
             detail,
         };
+        if !is_file && self.is_link(path, &shown, limits) {
+            return;
+        }
         if !is_file {
             let detail = "neither a file nor a folder".to_owned();
             self.problems
@@ -91,6 +119,19 @@ impl Folder {
                 Err(problem) => self.problems.push(problem),
             }
         }
+    }
+
+    /// Whether a link leads to another file of the folder, which is read where it is.
+    fn is_link(&self, path: &Path, shown: &str, limits: &Limits) -> bool {
+        let own = entry_path(shown.as_bytes(), None, limits).ok();
+        let target = std::fs::read_link(path).ok();
+        let target = own
+            .zip(target)
+            .and_then(|(own, target)| link_target(&own, target.as_os_str().as_encoded_bytes()));
+        target.is_some_and(|target| {
+            let metadata = std::fs::symlink_metadata(self.root.join(target));
+            metadata.is_ok_and(|m| m.is_file())
+        })
     }
 
     pub(super) fn entries(&self) -> &[Arc<EntryInfo>] {

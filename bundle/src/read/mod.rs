@@ -338,17 +338,36 @@ impl Bundle {
         }
     }
 
-    /// Reads one entry as one piece.
+    /// Reads one entry as one piece, by its path. A container's log in the layout of another tool
+    /// has the path of our layout besides.
     ///
     /// # Errors
     /// [`Problem`] when there is no such entry, it is too large or damaged.
     pub fn read(&self, path: &str) -> Result<Vec<u8>, Problem> {
+        self.read_at(path).or_else(|problem| {
+            let elsewhere = self.foreign_path(path);
+            elsewhere.map_or(Err(problem), |path| self.read_at(path))
+        })
+    }
+
+    fn read_at(&self, path: &str) -> Result<Vec<u8>, Problem> {
         match &self.inner {
             Inner::Folder(folder) | Inner::Single(folder) => folder.read(path, &self.limits),
             Inner::Indexed(indexed) => indexed.read(path, &self.limits),
             Inner::Stream { stream, .. } => stream.read(path, &self.limits),
             Inner::Zip(zip, _) => zip.read(path, &self.limits),
         }
+    }
+
+    /// Where the log is that has this path in our layout, if another tool has put it elsewhere.
+    fn foreign_path(&self, path: &str) -> Option<&str> {
+        let kind = EntryKind::of(&EntryPath::parse(path).ok()?);
+        if !matches!(kind, EntryKind::PodLog { .. }) {
+            return None;
+        }
+        let entries = self.entries().iter();
+        let mut of_kind = entries.filter(|e| e.kind == kind).map(|e| e.path.as_str());
+        of_kind.next().filter(|first| *first != path)
     }
 
     /// Cuts the reading of all entries into tasks. Entries that the visitor skips make none.

@@ -57,6 +57,26 @@ pub(super) fn entry_path(
     EntryPath::parse(below).map_err(|e| refuse(&e))
 }
 
+/// The path that a link at `entry` leads to, if that is inside the bundle.
+pub(super) fn link_target(entry: &EntryPath, target: &[u8]) -> Option<String> {
+    let target = std::str::from_utf8(target).ok()?.replace('\\', "/");
+    if target.starts_with('/') {
+        return None;
+    }
+    let mut parts: Vec<&str> = entry.components().collect();
+    parts.pop();
+    for part in target.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => {
+                parts.pop()?;
+            }
+            name => parts.push(name),
+        }
+    }
+    Some(parts.join("/"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -79,5 +99,19 @@ mod tests {
     fn a_name_that_is_not_utf8_is_shown_escaped() {
         let problem = entry_path(b"x/\xff.log", None, &Limits::default()).unwrap_err();
         assert_eq!(problem.path.as_deref(), Some("x/\\xff.log"));
+    }
+
+    #[test]
+    fn a_link_leads_to_a_place_inside_or_nowhere() {
+        let entry = EntryPath::parse("all-logs/cart/app.log").unwrap();
+        let target = |text: &str| link_target(&entry, text.as_bytes());
+        assert_eq!(
+            target("../../cluster-resources/pods/logs/shop/cart/app.log").as_deref(),
+            Some("cluster-resources/pods/logs/shop/cart/app.log")
+        );
+        assert_eq!(target("./b.log").as_deref(), Some("all-logs/cart/b.log"));
+        assert_eq!(target("../../../etc/passwd"), None);
+        assert_eq!(target("/etc/passwd"), None);
+        assert_eq!(link_target(&entry, b"\xff"), None);
     }
 }

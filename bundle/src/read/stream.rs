@@ -6,7 +6,7 @@ use std::io::{self, BufReader, Read};
 use std::sync::{Arc, OnceLock};
 
 use super::deliver::{Delivery, End, kind_of, problem_of, pump};
-use super::names::{entry_path, top_folder};
+use super::names::{entry_path, link_target, top_folder};
 use super::pread::Section;
 use super::{Block, EntryInfo, Interest, Problem, ProblemKind, Scratch, Task, Visitor, Work};
 use crate::Limits;
@@ -95,6 +95,7 @@ impl Stream {
             limits,
             visitor,
             seen: BTreeSet::new(),
+            links: Vec::new(),
             total: 0,
         };
         let mut archive = tar::Archive::new(self.plain());
@@ -109,6 +110,7 @@ impl Stream {
                 detail,
             });
         }
+        run.links();
     }
 
     fn listing(&self, limits: &Limits) -> &Listing {
@@ -142,6 +144,8 @@ struct Run<'a> {
     limits: &'a Limits,
     visitor: &'a dyn Visitor,
     seen: BTreeSet<String>,
+    /// Links to what may come later, with its path.
+    links: Vec<(Arc<EntryInfo>, String)>,
     total: u64,
 }
 
@@ -156,6 +160,9 @@ impl Run<'_> {
             let name = entry.path_bytes().into_owned();
             let kind = entry.header().entry_type();
             if kind.is_dir() || matches!(kind, tar::EntryType::XGlobalHeader) {
+                continue;
+            }
+            if kind.is_symlink() && self.is_link(&name, entry.link_name_bytes().as_deref()) {
                 continue;
             }
             let Some(info) = self.admit(&name, kind, entry.size()) else {
@@ -178,6 +185,30 @@ impl Run<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Takes note of a link that may lead to an entry of the bundle, which is read where it is.
+    fn is_link(&mut self, name: &[u8], target: Option<&[u8]>) -> bool {
+        let Ok(path) = entry_path(name, self.stream.top(), self.limits) else {
+            return false;
+        };
+        let target = target.and_then(|target| link_target(&path, target));
+        let is_within = target.is_some() && self.links.len() < self.limits.max_entries;
+        if let (Some(target), true) = (target, is_within) {
+            self.links.push((EntryInfo::new(path, None), target));
+        }
+        is_within
+    }
+
+    /// Tells the links that lead to nothing.
+    fn links(&self) {
+        for (info, target) in &self.links {
+            if !self.seen.contains(target) {
+                let detail = "a link to something that is not in the bundle".to_owned();
+                self.visitor
+                    .problem(problem_of(info, ProblemKind::TypeRefused, detail));
+            }
+        }
     }
 
     /// Checks an entry's head; a refused one is told.

@@ -112,6 +112,13 @@ pub async fn connect(
         config.auth_info.impersonate.clone_from(&access.as_user);
         config.auth_info.impersonate_groups = Some(access.as_groups.clone());
     }
+    if let Some(address) = &access.api_addr {
+        let url = address.parse().map_err(|e| ConnectError::Client {
+            server: without_credentials(address),
+            why: format!("`--api-addr` is no URL: {e}"),
+        });
+        config.cluster_url = url?;
+    }
     // Retries are ours: they must count against the item's time and obey `Retry-After`.
     config.default_retry = false;
     config.connect_timeout = Some(limits.item_timeout);

@@ -4,8 +4,8 @@ use bundle::Outcome;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use http::header::HOST;
-use http::{Request, StatusCode};
-use http_body_util::{BodyExt, Empty};
+use http::{Method, Request, StatusCode};
+use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
@@ -96,7 +96,7 @@ pub struct AdminConnection<'a> {
     namespace: &'a str,
     pod: &'a str,
     port: u16,
-    open: Option<(Tunnel, SendRequest<Empty<Bytes>>)>,
+    open: Option<(Tunnel, SendRequest<Full<Bytes>>)>,
 }
 
 impl<'a> AdminConnection<'a> {
@@ -116,20 +116,47 @@ impl<'a> AdminConnection<'a> {
     /// # Errors
     /// [`Trouble`] when no HTTP answer came; any status is an answer.
     pub async fn get(&mut self, path: &str) -> Result<Answer, Trouble> {
+        self.request(&Method::GET, path, "").await
+    }
+
+    /// Puts a text to a path.
+    ///
+    /// # Errors
+    /// [`Trouble`] when no HTTP answer came; any status is an answer.
+    pub async fn put(&mut self, path: &str, body: &str) -> Result<Answer, Trouble> {
+        self.request(&Method::PUT, path, body).await
+    }
+
+    async fn request(
+        &mut self,
+        method: &Method,
+        path: &str,
+        body: &str,
+    ) -> Result<Answer, Trouble> {
+        let host = format!("localhost:{}", self.port);
+        let request = || {
+            Request::builder()
+                .method(method)
+                .uri(path)
+                .header(HOST, &host)
+                .body(Full::from(body.to_owned()))
+                .map_err(|e| Trouble::failed(chain(&e)))
+        };
         if let Some((tunnel, sender)) = self.open.take()
             && !sender.is_closed()
         {
             // A server may close an idle connection at this very moment; then ask once more.
-            let answer = self.ask(tunnel, sender, path).await;
+            let answer = self.ask(tunnel, sender, request()?).await;
             if !matches!(&answer, Err(trouble) if trouble.outcome == Outcome::Failed) {
                 return answer;
             }
         }
+        let request = request()?;
         let (tunnel, sender) = self.connect().await?;
-        self.ask(tunnel, sender, path).await
+        self.ask(tunnel, sender, request).await
     }
 
-    async fn connect(&mut self) -> Result<(Tunnel, SendRequest<Empty<Bytes>>), Trouble> {
+    async fn connect(&mut self) -> Result<(Tunnel, SendRequest<Full<Bytes>>), Trouble> {
         let mut tunnel = Tunnel::open(self.cluster, self.namespace, self.pod, self.port).await?;
         let stream = TokioIo::new(tunnel.take_stream()?);
         let (sender, connection) = handshake(stream)
@@ -143,10 +170,10 @@ impl<'a> AdminConnection<'a> {
     async fn ask(
         &mut self,
         mut tunnel: Tunnel,
-        mut sender: SendRequest<Empty<Bytes>>,
-        path: &str,
+        mut sender: SendRequest<Full<Bytes>>,
+        request: Request<Full<Bytes>>,
     ) -> Result<Answer, Trouble> {
-        match exchange(self.cluster, self.port, &mut sender, path).await {
+        match exchange(self.cluster, &mut sender, request).await {
             Ok(answer) => {
                 self.open = Some((tunnel, sender));
                 Ok(answer)
@@ -164,15 +191,10 @@ impl<'a> AdminConnection<'a> {
 
 async fn exchange(
     cluster: &Cluster,
-    port: u16,
-    sender: &mut SendRequest<Empty<Bytes>>,
-    path: &str,
+    sender: &mut SendRequest<Full<Bytes>>,
+    request: Request<Full<Bytes>>,
 ) -> Result<Answer, Trouble> {
     let failed = |e: &(dyn std::error::Error + 'static)| Trouble::failed(chain(e));
-    let request = Request::get(path)
-        .header(HOST, format!("localhost:{port}"))
-        .body(Empty::new())
-        .map_err(|e| failed(&e))?;
     let asking = cluster.bounded("no answer came", async {
         sender.ready().await?;
         sender.send_request(request).await

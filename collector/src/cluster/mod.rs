@@ -13,6 +13,7 @@ use bundle::Outcome;
 use http::header::{ACCEPT, CONTENT_TYPE, DATE, RETRY_AFTER, SERVER};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
+use hyper::body::Bytes;
 use jiff::Timestamp;
 use kube::Client;
 use kube::client::Body;
@@ -66,6 +67,17 @@ impl Cluster {
         }
     }
 
+    /// The same cluster for what must be done after collecting has ended: nothing stops its
+    /// requests but their own time-out.
+    #[must_use]
+    pub fn unstoppable(&self, item_timeout: Duration) -> Self {
+        let limits = Limits {
+            item_timeout,
+            ..self.limits.clone()
+        };
+        Self::new(self.client.clone(), limits, Stop::default())
+    }
+
     /// The limits that its requests keep.
     pub fn limits(&self) -> &Limits {
         &self.limits
@@ -96,6 +108,17 @@ impl Cluster {
                 let reason = format!("{what} within {} s", limit.as_secs_f64());
                 Trouble::new(Outcome::TimedOut, reason)
             }),
+        }
+    }
+
+    /// Waits for a moment, and not after collecting has ended.
+    ///
+    /// # Errors
+    /// [`Trouble`] when collecting ends.
+    pub async fn wait_until(&self, moment: Instant) -> Result<(), Trouble> {
+        tokio::select! {
+            reason = self.stop.wait() => Err(Trouble::stopped(&reason)),
+            () = tokio::time::sleep_until(moment) => Ok(()),
         }
     }
 
@@ -169,26 +192,25 @@ impl Cluster {
     ///
     /// # Errors
     /// [`Trouble`] when it breaks off or stalls.
-    pub async fn next_chunk(
+    pub async fn next_chunk(&self, body: &mut Body) -> Result<Option<Bytes>, Trouble> {
+        self.bounded("no further byte came", next_data(body))
+            .await?
+    }
+
+    /// The next bytes of a stream that may be silent for long; `None` at its end, and when the
+    /// moment has come.
+    ///
+    /// # Errors
+    /// [`Trouble`] when it breaks off.
+    pub async fn next_chunk_before(
         &self,
         body: &mut Body,
-    ) -> Result<Option<impl AsRef<[u8]> + std::ops::Deref<Target = [u8]> + use<>>, Trouble> {
-        loop {
-            let frame = self.bounded("no further byte came", body.frame()).await?;
-            match frame {
-                None => return Ok(None),
-                Some(Err(e)) => {
-                    return Err(Trouble::failed(format!(
-                        "the answer broke off: {}",
-                        chain(&e)
-                    )));
-                }
-                Some(Ok(frame)) => {
-                    if let Ok(data) = frame.into_data() {
-                        return Ok(Some(data));
-                    }
-                }
-            }
+        moment: Instant,
+    ) -> Result<Option<Bytes>, Trouble> {
+        tokio::select! {
+            biased;
+            reason = self.stop.wait() => Err(Trouble::stopped(&reason)),
+            data = tokio::time::timeout_at(moment, next_data(body)) => data.unwrap_or(Ok(None)),
         }
     }
 
@@ -270,10 +292,7 @@ impl Cluster {
         };
         // Everybody waits for the same moment; without a spread all would come at once.
         let jitter = Duration::from_millis(fastrand::u64(0..250));
-        tokio::select! {
-            reason = self.stop.wait() => Err(Trouble::stopped(&reason)),
-            () = tokio::time::sleep_until(until + jitter) => Ok(()),
-        }
+        self.wait_until(until + jitter).await
     }
 
     fn note_date<B>(&self, answer: &Response<B>) {
@@ -288,6 +307,18 @@ impl Cluster {
             });
         }
     }
+}
+
+/// The next bytes of a body, past frames that hold none.
+async fn next_data(body: &mut Body) -> Result<Option<Bytes>, Trouble> {
+    while let Some(frame) = body.frame().await {
+        let frame =
+            frame.map_err(|e| Trouble::failed(format!("the answer broke off: {}", chain(&e))))?;
+        if let Ok(data) = frame.into_data() {
+            return Ok(Some(data));
+        }
+    }
+    Ok(None)
 }
 
 /// How long the server wants to be left alone, if it does.

@@ -1,4 +1,4 @@
-//! Ctrl-C and the total deadline.
+//! Ctrl-C, its like, and the total deadline.
 
 use std::io::Write;
 use std::time::Duration;
@@ -28,19 +28,37 @@ pub(super) fn watch(stop: &Stop, quiet: bool) -> Interrupt {
     let (sender, receiver) = oneshot::channel();
     let stop = stop.clone();
     tokio::spawn(async move {
-        if tokio::signal::ctrl_c().await.is_err() {
+        if signal().await.is_err() {
             // Without signals there is nothing to watch for.
             return std::future::pending().await;
         }
         stop.set(StopReason::Interrupted);
         say(FIRST, quiet);
-        if tokio::signal::ctrl_c().await.is_ok() {
+        if signal().await.is_ok() {
             say(SECOND, quiet);
             // Nobody waits any more if the bundle has just been finished.
             sender.send(()).unwrap_or_default();
         }
     });
     Interrupt(receiver)
+}
+
+/// Waits for Ctrl-C, for a polite kill, or for the terminal to be closed.
+#[cfg(unix)]
+pub(crate) async fn signal() -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminated = signal(SignalKind::terminate())?;
+    let mut closed = signal(SignalKind::hangup())?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted,
+        _ = terminated.recv() => Ok(()),
+        _ = closed.recv() => Ok(()),
+    }
+}
+
+#[cfg(not(unix))]
+pub(crate) async fn signal() -> std::io::Result<()> {
+    tokio::signal::ctrl_c().await
 }
 
 /// Ends collecting when the time is over.

@@ -5,6 +5,7 @@ mod interrupt;
 mod planned;
 
 pub(crate) use finish::{COLLECTOR, Summary};
+pub(crate) use interrupt::signal;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,9 +16,11 @@ use jiff::Timestamp;
 
 use crate::cluster::{Connected, connect};
 use crate::exit::ExitStatus;
+use crate::follow::Followers;
 use crate::journal::Journal;
 use crate::mesh::Mesh;
 use crate::nodes::Nodes;
+use crate::permission;
 use crate::plan::Plan;
 use crate::progress::Progress;
 use crate::queue::Queue;
@@ -27,6 +30,7 @@ use crate::sink::{Sink, Writing};
 use crate::sources;
 use crate::spool::SpoolFolder;
 use crate::stop::Stop;
+use crate::workflow::{self, Levels, Ready};
 
 /// Collects as planned.
 ///
@@ -35,17 +39,35 @@ use crate::stop::Stop;
 pub async fn collect(plan: Plan) -> anyhow::Result<ExitStatus> {
     let stop = Stop::default();
     let progress = Progress::new(plan.quiet);
+    let levels = Levels::default();
     let mut interrupt = interrupt::watch(&stop, plan.quiet);
-    tokio::select! {
-        outcome = run(plan, stop, progress) => outcome,
+    let outcome = tokio::select! {
+        outcome = run(plan, stop, progress, &levels) => outcome,
         () = interrupt.second() => Ok(ExitStatus::Interrupted),
-    }
+    };
+    // However it ended, no proxy stays at a level that this program has set.
+    levels.restore().await;
+    outcome
 }
 
-async fn run(plan: Plan, stop: Stop, progress: Progress) -> anyhow::Result<ExitStatus> {
+async fn run(
+    plan: Plan,
+    stop: Stop,
+    progress: Progress,
+    levels: &Levels,
+) -> anyhow::Result<ExitStatus> {
+    let connected = connect(&plan.access, &plan.limits, &stop).await?;
+    let tools = workflow::Tools {
+        cluster: &connected.cluster,
+        progress: &progress,
+        stop: &stop,
+    };
+    let seen = match workflow::prepare(&plan, levels, tools).await? {
+        Ready::Capture(seen) => seen,
+        Ready::Nothing => return Ok(ExitStatus::NoBundle),
+    };
     interrupt::set_deadline(&stop, plan.limits.timeout);
     let captured_at = Timestamp::now();
-    let connected = connect(&plan.access, &plan.limits, &stop).await?;
     if let Some(reason) = stop.reason() {
         anyhow::bail!("{reason} before anything was captured");
     }
@@ -70,7 +92,8 @@ async fn run(plan: Plan, stop: Stop, progress: Progress) -> anyhow::Result<ExitS
         spools: SpoolFolder::new(&target.folder(), plan.limits.spool_memory),
         nodes: Nodes::new(plan.limits.silent_after),
         queue: Arc::new(Queue::new(plan.limits.per_node, stop.clone())),
-        journal: Journal::default(),
+        followers: Followers::new(plan.scope.follow),
+        journal: Journal::new(plan.verbose),
         mesh: std::sync::Mutex::new(Mesh::default()),
         redactions: std::sync::Mutex::new(Counts::default()),
         plan,
@@ -80,7 +103,13 @@ async fn run(plan: Plan, stop: Stop, progress: Progress) -> anyhow::Result<ExitS
         sink,
     });
     session.journal.note("info", "connected");
+    if let Some(line) = seen {
+        session
+            .journal
+            .note("info", &format!("captured since this was seen: {line}"));
+    }
     capture(&session, version, &default_namespace).await;
+    levels.restore_into(&session).await;
     close(session, writing, captured_at, kubernetes_version)
 }
 
@@ -101,12 +130,14 @@ async fn capture(
     let queue = Arc::clone(&session.queue);
     sources::begin(session, version).await;
     sources::namespaces(session, default_namespace).await;
+    permission::preflight(session).await;
     sources::queue_lists(session);
     queue.run(session, workers).await;
     session.journal.note("info", "the lists are done");
     sources::queue_pods(session).await;
     if !session.plan.dry_run {
         queue.run(session, workers).await;
+        session.followers.wait(&session.journal).await;
     }
     session.journal.note("info", "everything was asked for");
     ticker.abort();

@@ -26,7 +26,8 @@ pub(super) fn print(session: Session, writing: Writing) -> anyhow::Result<ExitSt
     let mesh = mesh.into_inner().unwrap_or_default();
     let mut out = anstream::stdout().lock();
     lists(&mut out, &mesh, &plan.limits)?;
-    items(&mut out, &planned, &written.ledger)?;
+    let scrapes = plan.scope.scrapes();
+    items(&mut out, &planned, &written.ledger, scrapes)?;
     for row in written.ledger.iter().filter(|row| is_missing(row)) {
         let reason = row.reason.as_deref().unwrap_or_default();
         writeln!(out, "missing: {} {}: {reason}", row.source, row.object)?;
@@ -64,6 +65,7 @@ fn items(
     out: &mut dyn Write,
     planned: &BTreeMap<SourceKind, u64>,
     ledger: &[LedgerRow],
+    scrapes: u32,
 ) -> io::Result<()> {
     for source in SourceKind::ALL {
         let left_out = |row: &&LedgerRow| {
@@ -75,7 +77,10 @@ fn items(
             source,
             SourceKind::ProxyMetrics | SourceKind::ControllerMetrics
         );
-        let twice = is_scrape.then(|| "twice each".to_owned());
+        let twice = is_scrape.then(|| match scrapes {
+            2 => "twice each".to_owned(),
+            n => format!("{n} times each"),
+        });
         let rest = (left_out > 0).then(|| format!("{left_out} more not there or left out"));
         let notes: Vec<String> = twice.into_iter().chain(rest).collect();
         if planned > 0 || left_out > 0 {

@@ -8,12 +8,14 @@ use crate::spool::Content;
 
 const PATH: &str = "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews";
 
-/// Captures the rules of one namespace, in the shape of troubleshoot's `auth-cani-list`.
-pub(super) async fn capture(session: &Session, namespace: String) {
+/// Captures the rules of one namespace, in the shape of troubleshoot's `auth-cani-list`, and
+/// returns those of resources if they are all there are.
+pub(crate) async fn capture(session: &Session, namespace: String) -> Option<Vec<Value>> {
     let entry = EntryKind::CanI {
         namespace: namespace.clone(),
     };
     let item = Item::new(entry, namespace.clone());
+    let mut known = None;
     let capture = async {
         let review = json!({
             "kind": "SelfSubjectRulesReview",
@@ -34,6 +36,7 @@ pub(super) async fn capture(session: &Session, namespace: String) {
             .collect();
         let text = format!("[\n{}\n]\n", all.join(",\n"));
         let is_partial = answer.pointer("/status/incomplete") == Some(&Value::Bool(true));
+        known = (!is_partial && answer.get("status").is_some()).then(|| rules("resourceRules"));
         let mut captured = Captured::whole(Content::from_bytes(text.into_bytes()));
         // Authorizers such as webhooks cannot list their rules; what they did list is all there is.
         if let Some(error) = answer
@@ -46,4 +49,5 @@ pub(super) async fn capture(session: &Session, namespace: String) {
         Ok(captured)
     };
     session.capture(item, capture).await;
+    known
 }

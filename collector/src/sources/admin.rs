@@ -1,4 +1,4 @@
-//! Admin ports: two scrapes of the metrics of each proxy and control-plane container, and what a
+//! Admin ports: scrapes of the metrics of each proxy and control-plane container, and what a
 //! proxy says of itself. Through a port-forward, and when that fails through the API server's
 //! pod proxy.
 
@@ -16,9 +16,6 @@ use crate::mesh::{Container, ContainerState, Pod, Proxy};
 use crate::queue::{Job, Priority};
 use crate::redact::TextRedactor;
 use crate::session::{Captured, Item, Session};
-
-/// Scrapes of each admin port.
-const SCRAPES: u32 = 2;
 
 /// The first way to an admin port.
 const PORT_FORWARD: &str = "port-forward";
@@ -102,7 +99,7 @@ fn no_way(session: &Session, state: &ContainerState) -> Option<Trouble> {
 }
 
 async fn leave_out_scrapes(session: &Session, port: &Port, trouble: &Trouble) {
-    for number in 1..=SCRAPES {
+    for number in 1..=session.plan.scope.scrapes() {
         session
             .leave_out(port.scrape_item(number), trouble.clone())
             .await;
@@ -132,7 +129,7 @@ async fn scrape(session: &Session, port: &Port, number: u32) {
     let begun = Instant::now();
     let capture = capture_scrape(session, port);
     session.capture(port.scrape_item(number), capture).await;
-    if number < SCRAPES {
+    if number < session.plan.scope.scrapes() {
         let due = begun + session.plan.scope.scrape_gap;
         session
             .queue

@@ -221,7 +221,7 @@ fn page_path(path: &str, query: &str, limit: u32, next: &str) -> String {
 }
 
 /// Percent-encodes what may not stand in a query.
-pub(super) fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bundle::layout::EntryKind;
 use bundle::{Outcome, SourceKind};
+use tokio::time::Instant;
 
 use super::lists::escape;
 use crate::cluster::{Cluster, Trouble};
@@ -17,7 +18,7 @@ const NO_LOG: &str = "unable to retrieve container logs for ";
 
 /// Queues the logs of all containers of a pod, or records why not.
 pub(super) async fn queue(
-    session: &Session,
+    session: &Arc<Session>,
     pod: &Arc<Pod>,
     wanted: Result<(), &'static str>,
     priority: Priority,
@@ -37,20 +38,77 @@ pub(super) async fn queue(
                 let reason = format!("the container has not started: {why}");
                 session.leave_out(item, Trouble::absent(reason)).await;
             } else {
-                let (pod, container) = (Arc::clone(pod), container.name.clone());
-                let node = pod.node.clone();
-                let job = Job::new(
-                    priority,
-                    &[SourceKind::PodLogs],
-                    move |session| async move {
-                        let capture = capture(&session, &pod, &container, previous);
-                        session.capture(item, capture).await;
-                    },
-                );
-                session.queue.push(job.on(node));
+                let log = Log {
+                    pod: Arc::clone(pod),
+                    container: container.name.clone(),
+                    previous,
+                };
+                let is_followed = log.is_growing(container) && !session.plan.dry_run;
+                match session.followers.end() {
+                    Some(end) if is_followed => {
+                        follow(session, log, item, end, priority);
+                    }
+                    _ => push(session, log, item, priority, None),
+                }
             }
         }
     }
+}
+
+/// One container's log.
+#[derive(Debug, Clone)]
+struct Log {
+    pod: Arc<Pod>,
+    container: String,
+    previous: bool,
+}
+
+impl Log {
+    fn is_growing(&self, container: &Container) -> bool {
+        !self.previous && container.state == ContainerState::Running
+    }
+}
+
+/// Queues a log, for when a moment has come if there is one.
+fn push(session: &Session, log: Log, item: Item, priority: Priority, not_before: Option<Instant>) {
+    let node = log.pod.node.clone();
+    let job = Job::new(
+        priority,
+        &[SourceKind::PodLogs],
+        move |session| async move {
+            let capture = capture(&session, &log);
+            session.capture(item, capture).await;
+        },
+    )
+    .on(node);
+    session.queue.push(match not_before {
+        Some(moment) => job.not_before(moment),
+        None => job,
+    });
+}
+
+/// Follows a log until the end of the window. Where there is no place left to follow it, it is
+/// taken then.
+fn follow(session: &Arc<Session>, log: Log, item: Item, end: Instant, priority: Priority) {
+    let Some(place) = session.followers.place() else {
+        return push(session, log, item, priority, Some(end));
+    };
+    let own = Arc::clone(session);
+    session.followers.spawn(async move {
+        let captured = async {
+            let path = path(&own, &log) + "&follow=true";
+            match stream(&own, &path, Some(end)).await.map_err(judge) {
+                // A kubelet answers only with the first line; there may be none yet.
+                Err(trouble) if trouble.outcome == Outcome::TimedOut => {
+                    own.cluster.wait_until(end).await?;
+                    capture(&own, &log).await
+                }
+                result => result,
+            }
+        };
+        own.capture(item, captured).await;
+        drop(place);
+    });
 }
 
 fn item(pod: &Pod, container: &Container, previous: bool) -> Item {
@@ -67,34 +125,38 @@ fn item(pod: &Pod, container: &Container, previous: bool) -> Item {
     }
 }
 
-async fn capture(
-    session: &Session,
-    pod: &Pod,
-    container: &str,
-    previous: bool,
-) -> Result<Captured, Trouble> {
-    let node = pod.node.as_deref();
+async fn capture(session: &Session, log: &Log) -> Result<Captured, Trouble> {
+    let node = log.pod.node.as_deref();
     session.nodes.check(node)?;
+    let result = stream(session, &path(session, log), None).await;
+    let result = result.map_err(judge);
+    session.nodes.note(node, &result);
+    result
+}
+
+fn path(session: &Session, log: &Log) -> String {
     let mut path = format!(
         "/api/v1/namespaces/{}/pods/{}/log?container={}&timestamps=true",
-        pod.namespace,
-        pod.name,
-        escape(container)
+        log.pod.namespace,
+        log.pod.name,
+        escape(&log.container)
     );
-    if previous {
+    if log.previous {
         path.push_str("&previous=true");
     }
     if let Some(since) = session.plan.scope.since {
         path.push_str("&sinceSeconds=");
         path.push_str(&since.as_secs().max(1).to_string());
     }
-    let result = stream(session, &path).await.map_err(judge);
-    session.nodes.note(node, &result);
-    result
+    path
 }
 
-/// Streams a log into a spool. What came before trouble is kept.
-async fn stream(session: &Session, path: &str) -> Result<Captured, Trouble> {
+/// Streams a log into a spool, up to a moment if there is one. What came before trouble is kept.
+async fn stream(
+    session: &Session,
+    path: &str,
+    until: Option<Instant>,
+) -> Result<Captured, Trouble> {
     let cluster: &Cluster = &session.cluster;
     let mut body = cluster.get(path, "*/*").await?.into_body();
     let mut redactor = TextRedactor::default();
@@ -103,7 +165,11 @@ async fn stream(session: &Session, path: &str) -> Result<Captured, Trouble> {
     let mut clean = Vec::new();
     let limit = session.plan.limits.log_bytes;
     let cut = loop {
-        match cluster.next_chunk(&mut body).await {
+        let next = match until {
+            Some(moment) => cluster.next_chunk_before(&mut body, moment).await,
+            None => cluster.next_chunk(&mut body).await,
+        };
+        match next {
             Ok(None) => break None,
             Ok(Some(chunk)) => {
                 let missing = 512usize.saturating_sub(start.len());

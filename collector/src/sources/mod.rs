@@ -1,7 +1,7 @@
 //! The sources, and in which waves they run: namespaces, then all other lists, then what the
 //! lists showed to be there.
 
-mod access;
+pub(crate) mod access;
 mod admin;
 mod certificates;
 mod collected;
@@ -26,6 +26,7 @@ use crate::session::{Captured, Item, Session};
 use crate::spool::Content;
 
 pub use configmaps::ALLOWED as ALLOWED_CONFIG_MAPS;
+pub(crate) use lists::escape;
 pub(crate) use page::read as read_page;
 
 /// The marker that readers of Replicated's format look for.
@@ -62,6 +63,7 @@ pub async fn namespaces(session: &Session, default_namespace: &str) {
         // An asked-for namespace that is not there ends as empty lists.
         let mut chosen = asked.clone();
         chosen.extend(mesh.extensions.iter().cloned());
+        chosen.extend(session.plan.scope.cni_namespace.clone());
         chosen.insert(mesh.linkerd_namespace(session.plan.scope.linkerd_namespace.as_deref()));
         mesh.namespaces = chosen;
     } else if mesh.namespaces.is_empty() {
@@ -81,7 +83,7 @@ const FOR_THE_PLAN: &[&str] = &[
     "apiservices",
 ];
 
-/// Queues every other list, discovery and access reviews; for a dry run, the lists that the plan
+/// Queues every other list and discovery; for a dry run, the lists that the plan
 /// needs.
 pub fn queue_lists(session: &Session) {
     let is_dry = session.plan.dry_run;
@@ -102,11 +104,6 @@ pub fn queue_lists(session: &Session) {
     }
     let discover = |session: Arc<Session>| async move { discovery::capture(&session).await };
     session.queue.push(Job::new(Priority::Lists, &[], discover));
-    for namespace in session.mesh().namespaces.clone() {
-        let review =
-            |session: Arc<Session>| async move { access::capture(&session, namespace).await };
-        session.queue.push(Job::new(Priority::Lists, &[], review));
-    }
 }
 
 /// Queues what the lists showed to be there: logs, admin ports, certificates.
@@ -128,7 +125,10 @@ pub async fn queue_pods(session: &Arc<Session>) {
             .leave_out(item, Trouble::new(Outcome::Skipped, reason))
             .await;
     }
-    for pod in &mesh.pods {
+    let mut pods: Vec<_> = mesh.pods.iter().collect();
+    // Where not every log can be followed, those that matter are.
+    pods.sort_by_key(|pod| choice.priority(pod));
+    for pod in pods {
         let priority = choice.priority(pod);
         logs::queue(session, pod, choice.wants_logs(pod), priority).await;
         if choice.wants_ports(pod) {

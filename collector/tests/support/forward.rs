@@ -21,26 +21,37 @@ pub(crate) fn certificate() -> String {
     IDENTITY.cert.pem()
 }
 
+/// What a port answers to `METHOD PATH` and a body: status and body.
+pub(crate) type Port = Arc<dyn Fn(&str, &str) -> (&'static str, String) + Send + Sync>;
+
+/// The port of a proxy that is not ready.
+pub(crate) fn proxy() -> Port {
+    Arc::new(|request, _| {
+        let (status, body) = answer(request);
+        (status, body.to_owned())
+    })
+}
+
 /// Takes the WebSocket and serves the port until the client goes away.
-pub(crate) async fn respond(mut parts: Parts, port: u16) -> Response {
+pub(crate) async fn respond(mut parts: Parts, number: u16, port: Port) -> Response {
     match WebSocketUpgrade::from_request_parts(&mut parts, &()).await {
         Ok(upgrade) => upgrade
             .protocols(["v5.channel.k8s.io", "v4.channel.k8s.io"])
-            .on_upgrade(move |socket| bridge(socket, port)),
+            .on_upgrade(move |socket| bridge(socket, number, port)),
         Err(refusal) => refusal.into_response(),
     }
 }
 
-async fn bridge(mut socket: WebSocket, port: u16) {
+async fn bridge(mut socket: WebSocket, number: u16, port: Port) {
     for channel in [0, 1] {
-        let [low, high] = port.to_le_bytes();
+        let [low, high] = number.to_le_bytes();
         let hello = Message::Binary(vec![channel, low, high].into());
         if socket.send(hello).await.is_err() {
             return;
         }
     }
     let (near, far) = tokio::io::duplex(1 << 16);
-    let pod = tokio::spawn(serve(far));
+    let pod = tokio::spawn(serve(far, port));
     let (mut from_pod, mut to_pod) = tokio::io::split(near);
     let mut buffer = vec![0; 1 << 14];
     loop {
@@ -69,7 +80,7 @@ async fn bridge(mut socket: WebSocket, port: u16) {
     pod.abort();
 }
 
-async fn serve(mut stream: DuplexStream) {
+async fn serve(mut stream: DuplexStream, port: Port) {
     let mut first = [0];
     if stream.read_exact(&mut first).await.is_err() {
         return;
@@ -90,7 +101,12 @@ async fn serve(mut stream: DuplexStream) {
         }
         if request.ends_with(b"\r\n\r\n") {
             let text = String::from_utf8_lossy(&request).into_owned();
-            let (status, body) = answer(&text);
+            let mut body = vec![0; content_length(&text)];
+            if stream.read_exact(&mut body).await.is_err() {
+                return;
+            }
+            let line = text.split(" HTTP/").next().unwrap_or_default();
+            let (status, body) = port(line, &String::from_utf8_lossy(&body));
             let length = body.len();
             let response = format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\n\r\n{body}");
             if stream.write_all(response.as_bytes()).await.is_err() {
@@ -99,6 +115,13 @@ async fn serve(mut stream: DuplexStream) {
             request.clear();
         }
     }
+}
+
+fn content_length(request: &str) -> usize {
+    let lower = request.to_ascii_lowercase();
+    let header = lower.split("content-length:").nth(1);
+    let number = header.and_then(|h| h.lines().next());
+    number.and_then(|n| n.trim().parse().ok()).unwrap_or(0)
 }
 
 fn acceptor() -> TlsAcceptor {
@@ -118,7 +141,7 @@ fn acceptor() -> TlsAcceptor {
 }
 
 fn answer(request: &str) -> (&'static str, &'static str) {
-    match request.split(' ').nth(1) {
+    match request.split(' ').next_back() {
         Some("/metrics") => ("200 OK", "forwarded 1\n"),
         Some("/ready") => ("503 Service Unavailable", "not ready\n"),
         Some("/live") => ("200 OK", "live\n"),

@@ -43,6 +43,8 @@ pub(crate) enum Reply {
     Silence,
     /// A port-forward to a pod's admin port, 4191.
     Forward,
+    /// The same, answered by this port.
+    ForwardTo(forward::Port),
 }
 
 type Script = dyn Fn(&Asked) -> Option<Reply> + Send + Sync;
@@ -69,7 +71,13 @@ impl Server {
                 let asked = read(request.method(), request.uri());
                 log.lock().unwrap().push(asked.clone());
                 match script(&asked).unwrap_or_else(|| usual(&asked)) {
-                    Reply::Forward => forward::respond(request.into_parts().0, 4191).await,
+                    Reply::Forward => {
+                        let parts = request.into_parts().0;
+                        forward::respond(parts, 4191, forward::proxy()).await
+                    }
+                    Reply::ForwardTo(port) => {
+                        forward::respond(request.into_parts().0, 4191, port).await
+                    }
                     reply => respond(reply).await,
                 }
             }
@@ -126,7 +134,7 @@ async fn respond(reply: Reply) -> Response {
             let stalled = futures::StreamExt::chain(first, futures::stream::pending());
             Body::from_stream(stalled).into_response()
         }
-        Reply::Silence | Reply::Forward => std::future::pending().await,
+        Reply::Silence | Reply::Forward | Reply::ForwardTo(_) => std::future::pending().await,
     }
 }
 
@@ -169,6 +177,11 @@ pub(crate) fn pod(namespace: &str, name: &str) -> Value {
     })
 }
 
+/// The answer to a `SelfSubjectRulesReview`.
+pub(crate) fn rules(rules: &[Value]) -> Value {
+    json!({"status": {"resourceRules": rules, "nonResourceRules": [], "incomplete": false}})
+}
+
 /// A cluster with one namespace, `shop`, and one pod in it, `cart`.
 fn usual(asked: &Asked) -> Reply {
     let path = asked.path.as_str();
@@ -184,10 +197,13 @@ fn usual(asked: &Asked) -> Reply {
             Reply::Json(200, list(&[pod("shop", "cart")]))
         }
         _ if path.ends_with("/log") => Reply::Text("2026-11-23T00:00:00Z hello\n".to_owned()),
-        _ if path.ends_with("/selfsubjectrulesreviews") => Reply::Json(
-            201,
-            json!({"status": {"resourceRules": [], "nonResourceRules": [], "incomplete": false}}),
-        ),
+        _ if path.ends_with("/selfsubjectrulesreviews") => {
+            let all = json!({"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]});
+            Reply::Json(201, rules(&[all]))
+        }
+        _ if path.ends_with("/selfsubjectaccessreviews") => {
+            Reply::Json(201, json!({"status": {"allowed": true}}))
+        }
         _ if path.ends_with("/portforward") || path.contains("/proxy/") => not_found("port"),
         _ => Reply::Json(200, list(&[])),
     }

@@ -1,5 +1,7 @@
 //! What an init container's log says about iptables.
 
+use bundle::layout::EntryKind;
+
 use super::dump::{Dump, Dumps};
 use super::failure::{Failure, Failures};
 use super::line::{command, message};
@@ -42,6 +44,29 @@ pub struct InitLog {
     pub(super) warnings: Vec<String>,
     /// What the commands asked for.
     pub(super) settings: Settings,
+}
+
+impl InitLog {
+    /// The entry, if its path did not tell whose log it is.
+    pub(crate) fn unsettled(&self) -> Option<&str> {
+        self.namespace.is_empty().then_some(self.entry.as_str())
+    }
+
+    /// Notes whose log it is after all; false if that is still not known.
+    pub(crate) fn settle(&mut self, log: Option<EntryKind>) -> bool {
+        if let Some(EntryKind::PodLog {
+            namespace,
+            pod,
+            container,
+            previous,
+        }) = log
+        {
+            self.is_linkerd = super::INIT.contains(&container.as_str());
+            (self.namespace, self.pod, self.container) = (namespace, pod, container);
+            self.previous = previous;
+        }
+        !self.container.is_empty()
+    }
 }
 
 /// What linkerd-init was told to do, read from its commands or from the tables.

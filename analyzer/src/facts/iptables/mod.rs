@@ -46,11 +46,19 @@ pub(super) fn wants_log(entry: &EntryInfo) -> bool {
         }
         EntryKind::Other => {
             let name = entry.path.file_name();
-            let is_init = name.contains("linkerd-init") || name.contains("proxy-init");
-            is_init && entry.bytes.is_none_or(|b| b <= MAX_BYTES)
+            let is_other = name.ends_with(".log") && !name.contains(super::kube::PROXY);
+            if is_init(name) {
+                entry.bytes.is_none_or(|b| b <= MAX_BYTES)
+            } else {
+                is_other && entry.bytes.is_some_and(|b| b <= MAX_FOREIGN_BYTES)
+            }
         }
         _ => false,
     }
+}
+
+fn is_init(name: &str) -> bool {
+    name.contains("linkerd-init") || name.contains("proxy-init")
 }
 
 /// Parses the log of an init container.
@@ -71,7 +79,9 @@ pub(super) fn parse(entry: &Arc<EntryInfo>, bytes: &[u8]) -> Vec<Piece> {
     } else {
         let name = entry.path.file_name();
         let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
-        ("", stem, "linkerd-init", name.contains("previous"))
+        // Whose log it is without such a name, only the bundle's pods may know.
+        let container = if is_init(name) { "linkerd-init" } else { "" };
+        ("", stem, container, name.contains("previous"))
     };
     let log = log::parse(bytes, INIT.contains(&container));
     log.map(|mut log| {

@@ -6,6 +6,7 @@
 //! now ([`repair`]). [`roster`] finds out what there is, [`layout`] does the arithmetic, [`spread`]
 //! tells how often each object is there.
 
+mod context;
 mod layout;
 mod names;
 mod repair;

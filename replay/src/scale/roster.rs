@@ -29,11 +29,11 @@ pub(super) struct Roster {
     pub(super) services: Vec<IpAddr>,
     /// Numbers of the pods of each workload, by the workload's uid.
     pub(super) workloads: BTreeMap<String, Vec<u32>>,
-    numbers: BTreeMap<(String, String), u32>,
+    pub(super) numbers: BTreeMap<(String, String), u32>,
 }
 
 /// A pod of a copied namespace.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct RecordedPod {
     pub(super) namespace: String,
     pub(super) name: String,
@@ -43,18 +43,19 @@ pub(super) struct RecordedPod {
     pub(super) addresses: Vec<IpAddr>,
     /// Without their scheme.
     pub(super) containers: BTreeSet<String>,
-    node: String,
-    owner: String,
+    pub(super) node: String,
+    pub(super) owner: String,
 }
 
 /// How a pod got its name.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) enum Naming {
     /// A stem and letters that a controller drew.
     Drawn(String),
     /// A stem and a number below the number of recorded pods of the set.
     Ordinal { stem: String, ordinal: u32, of: u32 },
     /// By people; such a pod has no replicas.
+    #[default]
     Given,
 }
 

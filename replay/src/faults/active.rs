@@ -120,7 +120,7 @@ impl Armed {
                 &draws,
             );
             members.nodes = nodes;
-            counts.push(format!("{count} nodes"));
+            counts.push(format!("{count} of the nodes"));
         }
         if let Some(choice) = &fault.pods {
             let pods = store.pods().filter(|pod| {
@@ -131,11 +131,11 @@ impl Armed {
             let pods = pods.map(|pod| (pod.namespace().into_owned(), pod.name().into_owned()));
             let (pods, count) = settle(choice, pods, &draws);
             members.pods = pods;
-            counts.push(format!("{count} pods"));
+            counts.push(format!("{count} of the pods"));
         }
         let summary = match counts.as_slice() {
             [] => String::new(),
-            counts => format!("fault `{own}` is for {}", counts.join(", ")),
+            counts => format!("fault `{own}`: {}", counts.join(", ")),
         };
         Self {
             fault,

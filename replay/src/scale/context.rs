@@ -5,7 +5,10 @@ use super::tokens::Token;
 /// Whether a word is one, and not a part of another.
 pub(super) fn stands_alone(before: &[u8], after: &[u8], token: &Token) -> bool {
     let is_of_word = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
-    if before.last().is_some_and(is_of_word) || after.first().is_some_and(is_of_word) {
+    // In JSON a new line is a letter behind a backslash.
+    let is_escaped = matches!(before, [.., b'\\', b'n' | b'r' | b't']);
+    let goes_on = before.last().is_some_and(is_of_word) && !is_escaped;
+    if goes_on || after.first().is_some_and(is_of_word) {
         return false;
     }
     match token {

@@ -18,7 +18,9 @@ const SYSTEM: &str = "kube-";
 pub(super) struct Roster {
     /// Namespaces that are copied.
     pub(super) namespaces: BTreeSet<String>,
-    /// Their pods, those of workloads first.
+    /// These and the others.
+    pub(super) all_namespaces: BTreeSet<String>,
+    /// The pods of copied namespaces, those of workloads first.
     pub(super) pods: Vec<RecordedPod>,
     /// How many of these are of workloads.
     pub(super) owned: u32,
@@ -73,6 +75,9 @@ impl Roster {
     pub(super) fn of(objects: &BTreeMap<Key, Held>) -> Self {
         let mut roster = Self {
             namespaces: copied_namespaces(objects),
+            all_namespaces: list(objects, "", "namespaces")
+                .map(|namespace| place(namespace).1.to_owned())
+                .collect(),
             ..Self::default()
         };
         roster.take_pods(objects);
@@ -97,6 +102,13 @@ impl Roster {
     pub(super) fn number(&self, namespace: &str, name: &str) -> Option<u32> {
         let key = (namespace.to_owned(), name.to_owned());
         self.numbers.get(&key).copied()
+    }
+
+    /// Names whose copies are numbered.
+    pub(super) fn numbered(&self) -> BTreeSet<&str> {
+        let nodes = self.nodes.iter().map(|n| n.name.as_str());
+        let namespaces = self.all_namespaces.iter().map(String::as_str);
+        namespaces.chain(nodes).collect()
     }
 
     /// Every address that was recorded of a pod, node or service.

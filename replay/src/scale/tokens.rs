@@ -11,7 +11,7 @@ use aho_corasick::{AhoCorasick, BuildError, Input, MatchKind};
 
 use super::context::stands_alone;
 use super::layout::Layout;
-use super::names::{Addressed, Addresses, another_id, numbered, suffix};
+use super::names::{Addressed, Addresses, Numbering, another_id, suffix};
 use super::roster::{Naming, Roster};
 
 /// What a word means.
@@ -53,6 +53,7 @@ pub(super) struct Meaning {
     pub(super) layout: Layout,
     pub(super) roster: Roster,
     pub(super) addresses: Addresses,
+    pub(super) numbering: Numbering,
     pub(super) multiplier: u64,
     /// How many slices there are.
     pub(super) slices: u32,
@@ -111,9 +112,9 @@ impl Meaning {
             Some(copy.node.unwrap_or(copy.number % nodes))
         };
         let new = match token {
-            Token::Namespace => numbered(word, space),
+            Token::Namespace => self.numbering.name(word, space),
             Token::Pod(pod) => self.pod_name(*pod, copy.number)?,
-            Token::Node(number, _) => numbered(word, node(*number)?),
+            Token::Node(number, _) => self.numbering.name(word, node(*number)?),
             Token::Address(what, number) => {
                 let number = match what {
                     Addressed::Pod => self.serial(*number, copy.number)?,
@@ -171,6 +172,7 @@ fn of_copies(copy: u32, number: u32, of: usize) -> Option<u32> {
 mod tests {
     use super::super::roster::RecordedPod;
     use super::*;
+    use std::collections::BTreeSet;
 
     fn words() -> (Words, Meaning) {
         let pod = RecordedPod {
@@ -192,6 +194,7 @@ mod tests {
         let meaning = Meaning {
             layout: Layout::of(1, 1, 30),
             addresses: Addresses::beside(&[]),
+            numbering: Numbering::beside(&BTreeSet::new()),
             roster,
             multiplier: 1,
             slices: 0,
@@ -254,6 +257,7 @@ mod tests {
         assert!(!other.contains("zwdmb") && !other.contains("10.244.0.3"));
         assert!(words[1].ends_with(":80") && words[2].ends_with('.'));
         assert_eq!(words[3].len(), "3af76a9a-93b3".len());
+        assert!(!rewritten(r"a\ncart-7cc5f8978b-zwdmb\n").contains("zwdmb"));
         let others =
             "xcart-7cc5f8978b-zwdmb cart-7cc5f8978b-zwdmb2 10.244.0.35 110.244.0.3 10.244.0.3.1";
         assert_eq!(rewritten(others), others);

@@ -212,9 +212,9 @@ fn path_of(kind: &EntryKind, object: &Value) -> Option<String> {
     })
 }
 
-/// Makes the objects of a recording; gives how many were made of each list.
-pub(crate) async fn fill(client: &Client, recording: &str) -> Vec<(String, usize)> {
-    let mut made: Vec<(String, usize)> = Vec::new();
+/// Makes the objects of a recording; gives the path of its list and the name of each.
+pub(crate) async fn fill(client: &Client, recording: &str) -> Vec<(String, String)> {
+    let mut made: Vec<(String, String)> = Vec::new();
     for (path, mut object) in recorded(recording) {
         let status = object.as_object_mut().unwrap().remove("status");
         let metadata = object["metadata"].as_object_mut().unwrap();
@@ -238,10 +238,7 @@ pub(crate) async fn fill(client: &Client, recording: &str) -> Vec<(String, usize
         if !create(client, &path, &object).await {
             continue;
         }
-        match made.last_mut().filter(|(last, _)| *last == path) {
-            Some((_, count)) => *count += 1,
-            None => made.push((path.clone(), 1)),
-        }
+        made.push((path.clone(), name.clone()));
         if path.ends_with("/pods") || path.ends_with("/nodes") {
             set_status(
                 client,

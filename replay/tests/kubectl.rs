@@ -237,12 +237,13 @@ fn what_is_forwarded_over_spdy_stalls_or_breaks_off_after_exactly_so_many_bytes(
     let script = r"
         exec 3<>/dev/tcp/127.0.0.1/$port || exit 8
         printf 'GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n' >&3
-        timeout 2 cat <&3 >got
-        echo $? $(wc -c <got)
+        head -c 1234 <&3 >got
+        timeout 1 head -c 1 <&3 >more
+        echo $? $(wc -c <got) $(wc -c <more)
         kill $!
     ";
     // The status of `timeout` is 124 if nothing has ended.
-    for (effect, wanted) in [("stall", "124 1234\n"), ("drop", "0 1234\n")] {
+    for (effect, wanted) in [("stall", "124 1234 0\n"), ("drop", "0 1234 0\n")] {
         let folder = tempfile::tempdir().unwrap();
         let faults = folder.path().join("faults.yaml");
         let text = format!(

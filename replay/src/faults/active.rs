@@ -231,6 +231,29 @@ fn portion(of: usize, share: u32) -> usize {
 mod tests {
     use super::*;
 
+    #[test]
+    fn delays_add_up_until_another_fault_strikes() {
+        let recording = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../testdata/recordings/healthy.tar.gz"
+        );
+        let store = Store::open(std::path::Path::new(recording)).unwrap();
+        let faults = "faults: [{effect: {delay: 1s}}, {match: {path: /version}, effect: hang}, \
+            {effect: {delay: 500ms}}, {effect: {status: 503}}]";
+        let active = Active::of(&Faults::parse(faults).unwrap(), &store);
+        let decided = |path: &str| {
+            let request = axum::extract::Request::get(path);
+            let asked = Asked::of(&store, &request.body(axum::body::Body::empty()).unwrap());
+            let decision = active.decide(&asked);
+            (
+                decision.delay.as_millis(),
+                decision.effect == Some(&Effect::Hang),
+            )
+        };
+        assert_eq!(decided("/version"), (1000, true));
+        assert_eq!(decided("/api"), (1500, false));
+    }
+
     fn draws(seed: u64) -> Draws {
         Draws(format!("{seed}\0dead"))
     }

@@ -282,6 +282,7 @@ fn add_rows(facts: &mut Facts, tables: &BTreeMap<String, Vec<Value>>) {
             subjects: vec![subject(name, fields)],
             evidence: vec![Evidence::of_entry("case", fields.to_string())],
             fields: fields.clone(),
+            taken_by: None,
         });
         let made: Vec<Fact> = made.collect();
         for fact in &made {

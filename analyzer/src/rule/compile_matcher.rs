@@ -1,5 +1,6 @@
 //! Compiles matchers.
 
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use bundle::SourceKind;
@@ -158,6 +159,8 @@ fn table(
         text: None,
         predicate,
         variables,
+        number: 0,
+        shown: BTreeSet::new(),
     }
 }
 

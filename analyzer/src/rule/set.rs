@@ -23,10 +23,14 @@ pub(crate) struct RuleText {
     pub(crate) cases: Option<String>,
 }
 
+/// Places in [`Rules::list`] and in [`Rule::matchers`] of the matchers that look at a table.
+type ByTable = BTreeMap<String, Vec<(usize, usize)>>;
+
 /// Rules that can be run together, in the order of their ids.
 #[derive(Debug)]
 pub struct Rules {
     pub(crate) list: Vec<Rule>,
+    pub(super) by_table: ByTable,
     pub(crate) scanner: Scanner,
     pub(crate) demand: Demand,
 }
@@ -70,9 +74,11 @@ impl Rules {
             return Err(Faults(faults));
         }
         rules.sort_by(|a, b| a.id.cmp(&b.id));
+        let by_table = number(&mut rules);
         let demand = demand(&rules);
         Ok(Self {
             list: rules,
+            by_table,
             scanner: Scanner::new(logs),
             demand,
         })
@@ -131,6 +137,40 @@ pub(super) fn yaml_fault(file: &str, error: &serde_saphyr::Error) -> Fault {
         place,
         detail,
     }
+}
+
+/// Numbers the matchers of tables, tells them what their rules show, and gives their places.
+fn number(rules: &mut [Rule]) -> ByTable {
+    let mut by_table = ByTable::new();
+    let mut next = 0;
+    for (at, rule) in rules.iter_mut().enumerate() {
+        let texts = [&rule.message, &rule.meaning].into_iter().chain(&rule.fix);
+        let names: Vec<String> = texts
+            .flat_map(|text| text.names().flat_map(|name| name.split('|')))
+            .map(str::to_owned)
+            .collect();
+        for (which, named) in rule.matchers.iter_mut().enumerate() {
+            let (Matcher::Table(table) | Matcher::NoRow { table, .. }) = &mut named.matcher else {
+                continue;
+            };
+            table.number = next;
+            next += 1;
+            let of_matcher = names.iter().filter_map(|name| {
+                let (matcher, field) = name.split_once('.')?;
+                (matcher == named.name).then(|| field.split('.').next().unwrap_or(field).to_owned())
+            });
+            table.shown.extend(of_matcher);
+            let of_text = table.text.iter().map(|(pointer, _)| pointer);
+            table
+                .shown
+                .extend(of_text.map(|pointer| pointer.trim_start_matches('/').to_owned()));
+            by_table
+                .entry(table.table.clone())
+                .or_default()
+                .push((at, which));
+        }
+    }
+    by_table
 }
 
 /// What rules ask facts for.

@@ -151,8 +151,12 @@ fn table(
 ) -> TableMatcher {
     let mut known = vec!["row", "at", "mesh"];
     known.extend(variables);
-    let predicate =
-        predicate.and_then(|at| faulty.check(at.place, Predicate::new(&at.value, &known)));
+    let predicate = predicate.and_then(|at| {
+        if faulty.is_sound {
+            return Some(Predicate::sound(&at.value));
+        }
+        faulty.check(at.place, Predicate::new(&at.value, &known))
+    });
     TableMatcher {
         table: name.to_owned(),
         tests: Vec::new(),

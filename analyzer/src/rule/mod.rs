@@ -58,6 +58,17 @@ pub(crate) struct Rule {
     pub(crate) references: Vec<String>,
 }
 
+impl Rule {
+    /// Tells its matchers that their log matchers come after `others`.
+    fn move_logs(&mut self, others: usize) {
+        for named in &mut self.matchers {
+            if let Matcher::Log(number) | Matcher::NoLine { log: number } = &mut named.matcher {
+                *number += others;
+            }
+        }
+    }
+}
+
 /// A matcher and its name.
 #[derive(Debug)]
 pub(crate) struct NamedMatcher {

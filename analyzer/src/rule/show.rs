@@ -189,8 +189,9 @@ mod tests {
         let (yaml, cases) = template("proxy", "my-rule");
         let text = RuleText {
             path: "proxy/my-rule.yaml".into(),
-            yaml,
-            cases: Some(cases),
+            yaml: yaml.into(),
+            cases: Some(cases.into()),
+            is_builtin: false,
         };
         let rules = Rules::compile(std::slice::from_ref(&text)).unwrap();
         assert!(markdown(&rules.list[0], &rules).contains("## How to fix"));

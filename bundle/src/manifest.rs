@@ -61,6 +61,23 @@ pub struct Manifest {
     pub entries: Vec<EntryRecord>,
 }
 
+impl Manifest {
+    /// Takes the rows of a later checkpoint in: the later word on an item counts.
+    pub(crate) fn take_rows(&mut self, later: Vec<LedgerRow>) {
+        let mut at: BTreeMap<(SourceKind, String), usize> = BTreeMap::new();
+        for (number, row) in self.ledger.iter().enumerate() {
+            at.insert((row.source, row.object.clone()), number);
+        }
+        for row in later {
+            let known = at.get(&(row.source, row.object.clone()));
+            match known.and_then(|at| self.ledger.get_mut(*at)) {
+                Some(known) => *known = row,
+                None => self.ledger.push(row),
+            }
+        }
+    }
+}
+
 /// How one planned item ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct LedgerRow {

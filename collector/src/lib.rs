@@ -8,12 +8,17 @@
 //! - [`args`] and [`plan`]: what is to be done, with every default;
 //! - [`cluster`]: the client, which knows requests, streams and ports but no source;
 //! - [`sources`]: one file for each kind of thing captured;
-//! - [`queue`]: in which order and how many at once; [`nodes`]: whom not to ask again;
+//! - [`queue`] and [`slots`]: in which order and how many at once; [`nodes`]: whom not to ask
+//!   again;
 //! - [`redact`]: takes secrets out before bytes reach a disk;
 //! - [`spool`] and [`sink`]: from a redacted stream to an entry and its row in the ledger;
+//!   [`budget`]: how much of it; [`checkpoint`]: what a bundle says that was never finished;
+//!   [`resume`]: what is there already;
 //! - [`run`]: one run, wave by wave; [`pack`]: a bundle of files gathered by hand.
 
 pub mod args;
+pub mod budget;
+pub mod checkpoint;
 pub mod cluster;
 pub mod exit;
 pub mod journal;
@@ -21,12 +26,15 @@ pub mod mesh;
 pub mod nodes;
 pub mod pack;
 pub mod plan;
+
 pub mod progress;
 pub mod queue;
 pub mod redact;
+pub mod resume;
 pub mod run;
 pub mod session;
 pub mod sink;
+pub mod slots;
 pub mod sources;
 pub mod spool;
 pub mod stop;

@@ -9,6 +9,7 @@ use bundle::{Outcome, SourceKind};
 
 use crate::cluster::{Trouble, Tunnel, presented_chain};
 use crate::mesh::{Mesh, Pod, Proxy};
+use crate::nodes::Way;
 use crate::queue::{Job, Priority};
 use crate::session::{Captured, Item, Session};
 use crate::spool::Content;
@@ -52,6 +53,7 @@ pub(super) async fn queue_servers(session: &Session, mesh: &Mesh) {
         match mesh.server_pod(namespace, service, *port) {
             Err(why) => session.leave_out(item, Trouble::absent(why)).await,
             Ok((pod, port)) => {
+                session.intend(&item);
                 let (pod, node) = (Arc::clone(pod), pod.node.clone());
                 let name = format!("{service}.{namespace}.svc");
                 let job = Job::new(
@@ -70,9 +72,9 @@ pub(super) async fn queue_servers(session: &Session, mesh: &Mesh) {
 
 async fn chain(session: &Session, pod: &Pod, port: u16, name: &str) -> Result<Captured, Trouble> {
     let node = pod.node.as_deref();
-    session.nodes.check(node)?;
+    session.nodes.check(node, Way::PortForward)?;
     let result = shake_hands(session, pod, port, name).await;
-    session.nodes.note(node, &result);
+    session.nodes.note(node, Way::PortForward, &result);
     let certificates = result?;
     Ok(Captured {
         items: u64::try_from(certificates.len()).ok(),
@@ -87,7 +89,9 @@ async fn shake_hands(
     port: u16,
     name: &str,
 ) -> Result<Vec<String>, Trouble> {
-    let mut tunnel = Tunnel::open(&session.cluster, &pod.namespace, &pod.name, port).await?;
+    let limit = session.plan.limits.item_timeout;
+    let name_of = (pod.namespace.as_str(), pod.name.as_str());
+    let mut tunnel = Tunnel::open(&session.cluster, name_of, port, limit).await?;
     let stream = tunnel.take_stream()?;
     match presented_chain(&session.cluster, stream, name).await {
         Ok(chain) => Ok(chain.iter().map(|certificate| pem(certificate)).collect()),

@@ -2,9 +2,12 @@
 //! it is not, and split into one entry per namespace.
 
 use std::io;
+use std::time::Duration;
 
+use bundle::Outcome;
 use bundle::layout::EntryKind;
 use bundle::resources::Resource;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::collected::Collected;
@@ -16,6 +19,9 @@ use crate::session::{Begun, Captured, Item, Session};
 
 /// How often a list is begun anew when the server has forgotten where it was.
 const RESTARTS: u32 = 2;
+
+/// Attempts at a page that broke off, came as garbage or ended in an error of the server.
+const ATTEMPTS: u32 = 3;
 
 /// A kind whose objects are listed.
 #[derive(Debug, Clone)]
@@ -33,6 +39,31 @@ pub(super) struct Listing {
     pub(super) keep: fn(&Value, &Session, &str) -> bool,
 }
 
+/// Whether an event is of the time that is asked for.
+fn is_in_time(event: &Value, session: &Session, _query: &str) -> bool {
+    let time =
+        |pointer: &str| -> Option<Timestamp> { event.pointer(pointer)?.as_str()?.parse().ok() };
+    let last = [
+        "/series/lastObservedTime",
+        "/lastTimestamp",
+        "/eventTime",
+        "/metadata/creationTimestamp",
+    ];
+    let last = last.into_iter().find_map(time);
+    let first = time("/firstTimestamp")
+        .or_else(|| time("/eventTime"))
+        .or(last);
+    match (first, last) {
+        // An event that went on for a while is of every moment between.
+        (Some(first), Some(last)) => {
+            let window = session.window;
+            window.since.is_none_or(|since| last >= since)
+                && window.until.is_none_or(|until| first <= until)
+        }
+        _ => true,
+    }
+}
+
 impl Listing {
     pub(super) fn built_in(resource: &Resource) -> Self {
         Self {
@@ -43,7 +74,10 @@ impl Listing {
             kind: resource.kind.to_owned(),
             is_namespaced: resource.namespaced,
             queries: vec![String::new()],
-            keep: |_, _, _| true,
+            keep: match resource.folder {
+                "events" => is_in_time,
+                _ => |_, _, _| true,
+            },
         }
     }
 
@@ -82,6 +116,9 @@ impl Listing {
 
 /// Captures all objects of a kind.
 pub(super) async fn capture(session: &Session, listing: Listing) {
+    if session.kept.has_list(&listing.name) {
+        return;
+    }
     if let Some(reason) = session.stop.reason() {
         return session
             .leave_out(listing.item(None), Trouble::stopped(&reason))
@@ -135,6 +172,7 @@ async fn deliver(
         let objects: u64 = collected.counts.values().sum();
         format!("the list broke off after {objects} objects: {}", t.reason)
     });
+    let note = collected.note.clone();
     let parts = collected.finish(session, listing, namespace);
     if parts.is_empty() {
         let trouble = Trouble::absent("no objects");
@@ -145,6 +183,7 @@ async fn deliver(
     for (namespace, items, content) in parts {
         let captured = Captured {
             items: Some(items),
+            note: note.clone(),
             cut: cut.clone(),
             ..Captured::whole(content)
         };
@@ -165,40 +204,71 @@ async fn run(
     };
     let _shown = session.progress.begin(name);
     let mut restarts = 0;
-    'anew: loop {
+    loop {
         let mut collected = Collected::new(session);
         session.mesh().forget(&listing.name, namespace);
-        for query in &listing.queries {
+        // The last time without pages, which cannot be forgotten between.
+        let limit = match restarts {
+            RESTARTS => 0,
+            _ => session.plan.limits.page,
+        };
+        let round = Round {
+            session,
+            listing,
+            path: listing.path(namespace),
+            limit,
+        };
+        match round.run(&mut collected).await {
+            Ok(()) => {}
+            // The server has forgotten the state that the first pages showed.
+            Err(trouble) if trouble.status == Some(410) && restarts < RESTARTS => {
+                restarts += 1;
+                continue;
+            }
+            Err(trouble) if collected.counts.is_empty() => return Err(trouble),
+            Err(trouble) => collected.cut = Some(trouble),
+        }
+        if restarts > 0 {
+            let times = match restarts {
+                1 => "once".to_owned(),
+                n => format!("{n} times"),
+            };
+            let note = format!("begun anew {times}: the server had forgotten where the list was");
+            collected.note = Some(note);
+        }
+        return Ok(collected);
+    }
+}
+
+/// One time through all pages of a listing.
+struct Round<'a> {
+    session: &'a Session,
+    listing: &'a Listing,
+    path: String,
+    /// Objects of a page; 0 for all.
+    limit: u32,
+}
+
+impl Round<'_> {
+    async fn run(&self, collected: &mut Collected) -> Result<(), Trouble> {
+        for query in &self.listing.queries {
             let mut next = String::new();
             loop {
-                let limit = if restarts < RESTARTS {
-                    session.plan.limits.page
-                } else {
-                    0
-                };
-                let path = page_path(&listing.path(namespace), query, limit, &next);
                 let page = Page {
-                    listing,
+                    listing: self.listing,
                     query,
-                    path,
+                    path: page_path(&self.path, query, self.limit, &next),
                 };
-                match page.fetch(session, &mut collected).await {
-                    Ok(token) if token.is_empty() => break,
-                    Ok(token) => next = token,
-                    // The server has forgotten the state that the first pages showed.
-                    Err(trouble) if trouble.status == Some(410) && restarts < RESTARTS => {
-                        restarts += 1;
-                        continue 'anew;
-                    }
-                    Err(trouble) if collected.counts.is_empty() => return Err(trouble),
-                    Err(trouble) => {
-                        collected.cut = Some(trouble);
-                        return Ok(collected);
-                    }
+                next = match page.fetch_surely(self.session, collected).await {
+                    Ok(token) => token,
+                    Err(lost) => lost.go_on(collected)?,
+                };
+                if next.is_empty() {
+                    break;
                 }
             }
         }
-        return Ok(collected);
+        Ok(())
     }
 }
 
@@ -234,6 +304,35 @@ pub(super) fn escape(text: &str) -> String {
     out
 }
 
+/// A page that did not come.
+struct Lost {
+    trouble: Trouble,
+    /// Where the server offers to go on, in another state than that of the first pages.
+    token: String,
+}
+
+impl From<Trouble> for Lost {
+    fn from(trouble: Trouble) -> Self {
+        let token = String::new();
+        Self { trouble, token }
+    }
+}
+
+impl Lost {
+    /// Takes the server's offer, if there is one.
+    fn go_on(self, collected: &mut Collected) -> Result<String, Trouble> {
+        if self.token.is_empty() || self.trouble.status != Some(410) {
+            return Err(self.trouble);
+        }
+        let objects: u64 = collected.counts.values().sum();
+        collected.note.get_or_insert(format!(
+            "the server had forgotten where the list was; what follows the first {objects} \
+             objects of the cluster is of a later moment"
+        ));
+        Ok(self.token)
+    }
+}
+
 /// A page that is asked for.
 struct Page<'a> {
     listing: &'a Listing,
@@ -242,22 +341,69 @@ struct Page<'a> {
 }
 
 impl Page<'_> {
-    /// Fetches the page, redacts its objects and adds them. Returns where the next page goes on.
-    async fn fetch(&self, session: &Session, collected: &mut Collected) -> Result<String, Trouble> {
+    /// Fetches the page, again if it went wrong in a way that may not last: too much hangs on a
+    /// list.
+    async fn fetch_surely(
+        &self,
+        session: &Session,
+        collected: &mut Collected,
+    ) -> Result<String, Lost> {
+        let mut attempt = 1;
+        loop {
+            let trouble = match self.fetch(session).await {
+                Ok(bytes) => match self.take(session, &bytes, collected) {
+                    Ok(next) => return Ok(next),
+                    Err(trouble) => trouble,
+                },
+                Err(lost) if lost.trouble.outcome == Outcome::Failed => lost.trouble,
+                Err(lost) => return Err(lost),
+            };
+            if attempt == ATTEMPTS {
+                return Err(trouble.into());
+            }
+            let wait = Duration::from_millis(200 << attempt);
+            session
+                .cluster
+                .pause(wait.mul_f64(0.5 + fastrand::f64()))
+                .await?;
+            attempt += 1;
+        }
+    }
+
+    async fn fetch(&self, session: &Session) -> Result<Vec<u8>, Lost> {
         let cluster = &session.cluster;
-        let answer = cluster.get(&self.path, "application/json").await?;
-        let limit = session.plan.limits.answer_bytes;
-        let bytes = cluster.read_body(answer, limit).await?;
+        let (status, body) = cluster.get_page(&self.path).await?;
+        if status.is_success() {
+            return Ok(body);
+        }
+        let token = serde_json::from_slice::<Value>(&body).ok();
+        let token = token.and_then(|s| Some(s.pointer("/metadata/continue")?.as_str()?.to_owned()));
+        Err(Lost {
+            trouble: Trouble::from_answer(status, &body),
+            token: token.unwrap_or_default(),
+        })
+    }
+
+    /// Redacts the objects of a page and adds them. Returns where the next page goes on.
+    fn take(
+        &self,
+        session: &Session,
+        bytes: &[u8],
+        collected: &mut Collected,
+    ) -> Result<String, Trouble> {
+        let no_list = |e: serde_json::Error| Trouble::failed(format!("the answer is no list: {e}"));
+        // A page that breaks off in its middle must not leave half of its objects.
+        serde_json::from_slice::<serde::de::IgnoredAny>(bytes).map_err(no_list)?;
         let mut counts = Counts::default();
         let mut broken = None;
-        let read = page::read(&bytes, &mut |item| {
+        let read = page::read(bytes, &mut |item| {
             let added = self.add(session, item, &mut counts, collected);
             added.inspect_err(|e| broken = Some(e.to_string()))
         });
         session.count(&counts);
         let head = read.map_err(|e| match broken {
             Some(e) => Trouble::failed(format!("cannot write a temporary file: {e}")),
-            None => Trouble::failed(format!("the answer is no list: {e}")),
+            None => no_list(e),
         })?;
         let next = head.next.clone();
         if collected.head.kind.is_empty() {

@@ -4,16 +4,17 @@ use std::sync::Arc;
 
 use bundle::layout::EntryKind;
 use bundle::{Outcome, SourceKind};
+use http::header::CONTENT_LENGTH;
 
 use super::lists::escape;
-use crate::cluster::{Cluster, Trouble};
+use super::log_lines::{self, Until};
+use crate::cluster::{Incoming, Trouble};
 use crate::mesh::{Container, ContainerState, Pod};
+use crate::nodes::Way;
 use crate::queue::{Job, Priority};
 use crate::redact::TextRedactor;
 use crate::session::{Captured, Item, Session};
-
-/// What stands in a log answer of 200 when the kubelet cannot read the log.
-const NO_LOG: &str = "unable to retrieve container logs for ";
+use crate::spool::Ends;
 
 /// Queues the logs of all containers of a pod, or records why not.
 pub(super) async fn queue(
@@ -37,20 +38,45 @@ pub(super) async fn queue(
                 let reason = format!("the container has not started: {why}");
                 session.leave_out(item, Trouble::absent(reason)).await;
             } else {
-                let (pod, container) = (Arc::clone(pod), container.name.clone());
-                let node = pod.node.clone();
-                let job = Job::new(
+                let log = Log {
+                    pod: Arc::clone(pod),
+                    container: container.name.clone(),
+                    previous,
                     priority,
-                    &[SourceKind::PodLogs],
-                    move |session| async move {
-                        let capture = capture(&session, &pod, &container, previous);
-                        session.capture(item, capture).await;
-                    },
-                );
-                session.queue.push(job.on(node));
+                };
+                queue_one(session, log, item);
             }
         }
     }
+}
+
+/// A log that is asked for.
+struct Log {
+    pod: Arc<Pod>,
+    container: String,
+    previous: bool,
+    priority: Priority,
+}
+
+fn queue_one(session: &Session, log: Log, item: Item) {
+    if session.kept.has(&item) {
+        return;
+    }
+    let node = log.pod.node.clone();
+    session.intend(&item);
+    session.budget.expect_log(log.priority);
+    let priority = log.priority;
+    let work = move |session: Arc<Session>| async move {
+        let share = session.budget.share(log.priority);
+        let bytes = share.as_ref().map_or(0, |s| s.bytes);
+        let capture = async {
+            share.as_ref().map_err(Trouble::clone)?;
+            log.capture(&session, bytes).await
+        };
+        session.capture(item, capture).await;
+    };
+    let job = Job::new(priority, &[SourceKind::PodLogs], work);
+    session.queue.push(job.on(node));
 }
 
 fn item(pod: &Pod, container: &Container, previous: bool) -> Item {
@@ -67,98 +93,97 @@ fn item(pod: &Pod, container: &Container, previous: bool) -> Item {
     }
 }
 
-async fn capture(
-    session: &Session,
-    pod: &Pod,
-    container: &str,
-    previous: bool,
-) -> Result<Captured, Trouble> {
-    let node = pod.node.as_deref();
-    session.nodes.check(node)?;
-    let mut path = format!(
-        "/api/v1/namespaces/{}/pods/{}/log?container={}&timestamps=true",
-        pod.namespace,
-        pod.name,
-        escape(container)
-    );
-    if previous {
-        path.push_str("&previous=true");
+impl Log {
+    /// Captures both ends of the log, `bytes` of it at most.
+    async fn capture(&self, session: &Session, bytes: u64) -> Result<Captured, Trouble> {
+        let node = self.pod.node.as_deref();
+        session.nodes.check(node, Way::Log)?;
+        let result = stream(session, &self.path(session), bytes).await;
+        let result = result.map_err(judge);
+        session.nodes.note(node, Way::Log, &result);
+        result
     }
-    if let Some(since) = session.plan.scope.since {
-        path.push_str("&sinceSeconds=");
-        path.push_str(&since.as_secs().max(1).to_string());
+
+    fn path(&self, session: &Session) -> String {
+        let (namespace, pod) = (&self.pod.namespace, &self.pod.name);
+        let container = escape(&self.container);
+        let mut path = format!(
+            "/api/v1/namespaces/{namespace}/pods/{pod}/log?container={container}&timestamps=true"
+        );
+        if self.previous {
+            path.push_str("&previous=true");
+        }
+        if let Some(since) = session.window.since {
+            path.push_str("&sinceTime=");
+            path.push_str(&escape(&since.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()));
+        }
+        path
     }
-    let result = stream(session, &path).await.map_err(judge);
-    session.nodes.note(node, &result);
-    result
 }
 
 /// Streams a log into a spool. What came before trouble is kept.
-async fn stream(session: &Session, path: &str) -> Result<Captured, Trouble> {
-    let cluster: &Cluster = &session.cluster;
-    let mut body = cluster.get(path, "*/*").await?.into_body();
+async fn stream(session: &Session, path: &str, bytes: u64) -> Result<Captured, Trouble> {
+    let cluster = &session.cluster;
+    let answer = cluster.get(path, "*/*").await?;
+    // A kubelet's logs come in chunks; where something else gave the length, it may be wrong.
+    let has_length = answer.headers().contains_key(CONTENT_LENGTH);
+    let mut body = Incoming::new(cluster, answer.into_body());
     let mut redactor = TextRedactor::default();
-    let mut spool = session.spools.spool();
-    let mut start = Vec::new();
+    let mut ends = Ends::new(session.spools.spool(), bytes);
+    let mut until = Until::new(session.window.until);
+    let mut seen = log_lines::Seen::default();
     let mut clean = Vec::new();
-    let limit = session.plan.limits.log_bytes;
-    let cut = loop {
-        match cluster.next_chunk(&mut body).await {
+    let mut cut = loop {
+        match body.next().await {
             Ok(None) => break None,
             Ok(Some(chunk)) => {
-                let missing = 512usize.saturating_sub(start.len());
-                start.extend_from_slice(chunk.get(..missing).unwrap_or(&chunk));
+                seen.note(&chunk);
                 redactor.push(&chunk, &mut clean);
-                write(&mut spool, &mut clean)?;
+                write(&mut ends, until.take(&clean))?;
+                clean.clear();
+                if until.is_over() {
+                    break None;
+                }
             }
-            Err(trouble) if start.is_empty() => return Err(trouble),
+            Err(trouble) if seen.is_empty() => return Err(trouble),
             Err(trouble) => break Some(format!("the log broke off: {}", trouble.reason)),
-        }
-        if spool.len() > limit {
-            break Some(format!("only the first {limit} bytes were taken"));
         }
     };
     let counts = redactor.finish(&mut clean);
-    write(&mut spool, &mut clean)?;
+    write(&mut ends, until.take(&clean))?;
     session.count(&counts);
-    if let Some(message) = no_log(&start) {
-        return Err(Trouble::failed(message));
+    seen.check()?;
+    if cut.is_none() {
+        let amiss = has_length && !seen.ends_with_a_line() && !until.is_over();
+        let short = || "the log ends within a line: its length was given wrongly".to_owned();
+        cut = seen.excuse_at_end().or(amiss.then(short));
     }
+    let (content, left_out) = ends.finish().map_err(|e| unwritten(&e))?;
+    let left_out = (left_out > 0).then(|| {
+        let why = session.budget.why_cut();
+        format!("{left_out} bytes in the middle of the log were left out: {why}")
+    });
+    let cuts: Vec<String> = left_out.into_iter().chain(cut).collect();
     Ok(Captured {
-        cut,
-        ..Captured::whole(spool.finish())
+        cut: (!cuts.is_empty()).then(|| cuts.join("; ")),
+        ..Captured::whole(content)
     })
 }
 
-fn write(spool: &mut crate::spool::Spool, clean: &mut Vec<u8>) -> Result<(), Trouble> {
-    let written = spool.write(clean);
-    clean.clear();
-    written.map_err(|e| Trouble::failed(format!("cannot write a temporary file: {e}")))
+fn write(ends: &mut Ends, clean: &[u8]) -> Result<(), Trouble> {
+    ends.write(clean).map_err(|e| unwritten(&e))
 }
 
-/// The kubelet's excuse, if that is all there is.
-fn no_log(start: &[u8]) -> Option<String> {
-    let text = String::from_utf8_lossy(start);
-    let mut lines = text.lines();
-    let line = lines.next()?.trim();
-    let at = line.find(NO_LOG)?;
-    // A timestamp may stand before it, but no other word.
-    let before = line.get(..at)?.trim_end();
-    let is_first = before.is_empty() || before.parse::<jiff::Timestamp>().is_ok();
-    (is_first && lines.next().is_none()).then(|| line.get(at..).unwrap_or(line).to_owned())
+fn unwritten(error: &std::io::Error) -> Trouble {
+    Trouble::failed(format!("cannot write a temporary file: {error}"))
 }
 
 /// Tells apart what the kubelet's HTTP statuses do not.
 fn judge(mut trouble: Trouble) -> Trouble {
     let says = |words: &[&str]| words.iter().any(|w| trouble.reason.contains(w));
-    match trouble.status {
-        Some(400) if says(&["not found", "is waiting to start", "is not available"]) => {
-            trouble.outcome = Outcome::Absent;
-        }
-        Some(500..) if says(&["timeout", "Timeout", "deadline exceeded"]) => {
-            trouble.outcome = Outcome::TimedOut;
-        }
-        _ => {}
+    let absent = ["not found", "is waiting to start", "is not available"];
+    if trouble.status == Some(400) && says(&absent) {
+        trouble.outcome = Outcome::Absent;
     }
     trouble
 }
@@ -166,18 +191,6 @@ fn judge(mut trouble: Trouble) -> Trouble {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_kubelets_excuse_is_no_log_and_a_log_that_quotes_it_is() {
-        let excuse = b"unable to retrieve container logs for containerd://abc";
-        assert!(no_log(excuse).is_some());
-        assert!(
-            no_log(b"2026-11-23T00:00:00Z unable to retrieve container logs for x\n").is_some()
-        );
-        assert!(no_log(b"error: unable to retrieve container logs for x").is_none());
-        assert!(no_log(b"unable to retrieve container logs for x\nmore").is_none());
-        assert!(no_log(b"").is_none());
-    }
 
     #[test]
     fn a_kubelet_that_does_not_answer_the_api_server_has_timed_out() {

@@ -8,6 +8,7 @@ mod collected;
 mod configmaps;
 mod discovery;
 mod lists;
+mod log_lines;
 mod logs;
 mod page;
 
@@ -128,15 +129,45 @@ pub async fn queue_pods(session: &Arc<Session>) {
             .leave_out(item, Trouble::new(Outcome::Skipped, reason))
             .await;
     }
+    let is_limited = session.budget.is_limited();
     for pod in &mesh.pods {
         let priority = choice.priority(pod);
-        logs::queue(session, pod, choice.wants_logs(pod), priority).await;
+        // Ports before logs: they are asked by more ways, and are of this very moment.
         if choice.wants_ports(pod) {
             admin::queue(session, pod, choice.is_control_plane(pod), priority).await;
+        }
+        // Where not all will fit, what the metrics tell says which logs come next.
+        if !is_limited || priority <= Priority::Sick {
+            logs::queue(session, pod, choice.wants_logs(pod), priority).await;
         }
     }
     certificates::queue_servers(session, &mesh).await;
     secrets(session, &linkerd).await;
+    *session.mesh() = mesh;
+}
+
+/// Queues the logs that were put off until the metrics had told which edges fail.
+pub async fn queue_the_rest(session: &Arc<Session>) {
+    if !session.budget.is_limited() {
+        return;
+    }
+    let mesh = std::mem::take(&mut *session.mesh());
+    let failing = std::mem::take(&mut *session.failing());
+    let linkerd = mesh.linkerd_namespace(session.plan.scope.linkerd_namespace.as_deref());
+    let choice = Choice::new(&mesh, &session.plan.scope, linkerd);
+    let mut workloads = BTreeSet::new();
+    for pod in &mesh.pods {
+        let is_first = workloads.insert((pod.namespace.as_str(), pod.owner.as_str()));
+        let serves = |namespace: &str, service: &str| mesh.selects((namespace, service), pod);
+        let priority = match choice.priority(pod) {
+            Priority::Ordinary if failing.has(pod, serves) => Priority::Edge,
+            Priority::Ordinary if is_first => Priority::Sample,
+            priority => priority,
+        };
+        if priority > Priority::Sick {
+            logs::queue(session, pod, choice.wants_logs(pod), priority).await;
+        }
+    }
     *session.mesh() = mesh;
 }
 

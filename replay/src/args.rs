@@ -14,6 +14,7 @@ use clap::Parser;
   linkerd-replay bundle.tar.gz -- kubectl get pods --all-namespaces
   linkerd-replay bundle.tar.gz -- sh            a shell in which kubectl asks the bundle
   linkerd-replay ./recording --port 8001        serve until Ctrl-C
+  linkerd-replay bundle.tar.gz --faults sick.yaml -- kubectl logs -n shop deploy/cart
 
 Exit codes: 0 served until interrupted, 2 nothing served, otherwise the code of COMMAND."
 )]
@@ -26,6 +27,10 @@ pub struct Args {
     /// Also write a kubeconfig for this server to FILE.
     #[arg(long, value_name = "FILE")]
     pub kubeconfig: Option<PathBuf>,
+    /// Answer as a sick cluster would: delays, dead nodes, failures, streams that break off, as FILE
+    /// says. docs/replay-faults.md describes it.
+    #[arg(long, value_name = "FILE")]
+    pub faults: Option<PathBuf>,
     /// Run COMMAND with KUBECONFIG set, and end with its exit code.
     #[arg(last = true, value_name = "COMMAND")]
     pub command: Vec<OsString>,

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 pub enum ExitStatus {
     /// Served until it was interrupted.
     Served,
-    /// Nothing was served: bad arguments, no bundle, no port.
+    /// Nothing was served: bad arguments, no bundle, a faults file with mistakes, no port.
     Failed,
     /// The command ended with this code; 128 and the signal's number if a signal ended it.
     Command(u8),

@@ -5,7 +5,9 @@
 //! linkerd CLI).
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use axum::body::Bytes;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::extract::{FromRequestParts as _, Request};
 use axum::response::{IntoResponse as _, Response};
@@ -13,6 +15,7 @@ use http::header::SEC_WEBSOCKET_PROTOCOL;
 
 use crate::admin::Port;
 use crate::conversation::{Conversation, Turn};
+use crate::faults::{Dropped, Valve};
 use crate::query::Query;
 use crate::route::Target;
 use crate::status::{Status, text_response};
@@ -27,8 +30,10 @@ const FRAMED: [&str; 3] = [
 ];
 /// SPDY in a WebSocket.
 pub(crate) const TUNNELED: &str = "SPDY/3.1+portforward.k8s.io";
-/// How long a client may be silent, in seconds.
-const SILENCE_SECONDS: u64 = 300;
+/// How long a client may be silent.
+pub(crate) const SILENCE: Duration = Duration::from_mins(5);
+/// How long a client may wait for what has stalled.
+pub(crate) const FOREVER: Duration = Duration::from_hours(24);
 /// Ports of one request; a channel's number is one byte.
 const MAX_PORTS: usize = 100;
 /// The largest message of a client.
@@ -40,11 +45,27 @@ pub(crate) struct Place {
     pub(crate) store: Arc<Store>,
     pub(crate) namespace: String,
     pub(crate) pod: String,
+    /// What the data of the ports goes through, if a fault is for it.
+    pub(crate) valve: Option<Valve>,
 }
 
 impl Place {
     pub(crate) fn connect(&self, port: u16) -> Conversation {
         Conversation::new(Arc::clone(&self.store), &self.namespace, &self.pod, port)
+    }
+
+    /// Takes from the front of some bytes what may be sent now; `None` if that is nothing more.
+    pub(crate) async fn pass(&mut self, bytes: &mut Bytes) -> Result<Option<Bytes>, Dropped> {
+        let piece = match &mut self.valve {
+            Some(valve) => valve.pass(bytes).await?,
+            None => std::mem::take(bytes),
+        };
+        Ok(Some(piece).filter(|p| !p.is_empty()))
+    }
+
+    /// Whether nothing more can be said.
+    pub(crate) fn is_stalled(&self) -> bool {
+        self.valve.as_ref().is_some_and(Valve::is_stalled)
     }
 }
 
@@ -55,8 +76,10 @@ pub(crate) async fn upgrade(
     query: &Query,
     request: Request,
 ) -> Response {
+    let valve = request.extensions().get().cloned();
     let place = Place {
         store,
+        valve,
         namespace: target.namespace.clone().unwrap_or_default(),
         pod: target.name.clone().unwrap_or_default(),
     };
@@ -101,7 +124,7 @@ struct Channel {
 
 /// Frames: for the n-th port there is a data channel 2n and an error channel 2n+1; the server
 /// opens both with a frame that repeats the port's number.
-async fn framed(place: Place, mut socket: WebSocket, ports: Vec<u16>) {
+async fn framed(mut place: Place, mut socket: WebSocket, ports: Vec<u16>) {
     let mut channels = Vec::new();
     for (number, port) in ports.iter().enumerate() {
         for channel in [number * 2, number * 2 + 1] {
@@ -115,7 +138,7 @@ async fn framed(place: Place, mut socket: WebSocket, ports: Vec<u16>) {
             conversation: Some(place.connect(*port)),
         });
     }
-    let limit = std::time::Duration::from_secs(SILENCE_SECONDS);
+    let mut limit = SILENCE;
     while let Ok(Some(Ok(message))) = tokio::time::timeout(limit, socket.recv()).await {
         let bytes = match message {
             Message::Binary(bytes) => bytes,
@@ -129,10 +152,14 @@ async fn framed(place: Place, mut socket: WebSocket, ports: Vec<u16>) {
         let Some(channel) = all.find(|c| c.number == usize::from(*channel)) else {
             continue;
         };
-        for frame in channel.take(data).await {
-            if socket.send(frame).await.is_err() {
+        for (channel, bytes) in channel.take(data).await {
+            if send(&mut place, &mut socket, channel, bytes).await.is_err() {
                 return;
             }
+        }
+        if place.is_stalled() {
+            limit = FOREVER;
+            continue;
         }
         if channels.iter().all(|c| c.conversation.is_none()) {
             // The client may be gone already, which ends it as well.
@@ -143,7 +170,8 @@ async fn framed(place: Place, mut socket: WebSocket, ports: Vec<u16>) {
 }
 
 impl Channel {
-    async fn take(&mut self, data: &[u8]) -> Vec<Message> {
+    /// What is said on which channel.
+    async fn take(&mut self, data: &[u8]) -> Vec<(usize, Bytes)> {
         let Some(conversation) = self.conversation.take() else {
             return Vec::new();
         };
@@ -152,12 +180,26 @@ impl Channel {
         };
         let is_over = turns.iter().any(|t| !matches!(t, Turn::Answer(_)));
         self.conversation = (!is_over).then_some(conversation);
-        let frames = turns.into_iter().map(|turn| match turn {
-            Turn::Answer(bytes) | Turn::Last(bytes) => frame(self.number, &bytes),
-            Turn::Refused(why) => frame(self.number + 1, why.as_bytes()),
+        let said = turns.into_iter().map(|turn| match turn {
+            Turn::Answer(bytes) | Turn::Last(bytes) => (self.number, bytes.into()),
+            Turn::Refused(why) => (self.number + 1, why.into()),
         });
-        frames.collect()
+        said.collect()
     }
+}
+
+/// Sends what is said on a channel, through the valve.
+async fn send(
+    place: &mut Place,
+    socket: &mut WebSocket,
+    channel: usize,
+    mut bytes: Bytes,
+) -> Result<(), Dropped> {
+    while let Some(piece) = place.pass(&mut bytes).await? {
+        let sent = socket.send(frame(channel, &piece)).await;
+        sent.map_err(|_| Dropped)?;
+    }
+    Ok(())
 }
 
 /// Lets a conversation take bytes where it may block.
@@ -177,16 +219,20 @@ fn frame(channel: usize, data: &[u8]) -> Message {
     Message::Binary([&[channel], data].concat().into())
 }
 
+/// The pod and the port that a proxy's name means: `scheme:name:port`, `name:port` or `name`.
+pub(crate) fn addressed(name: &str) -> (&str, u16) {
+    let parts: Vec<&str> = name.split(':').collect();
+    match parts.as_slice() {
+        [_, pod, port] | [pod, port] => (pod, port.parse().unwrap_or(0)),
+        _ => (name, 80),
+    }
+}
+
 /// Answers `pods/<name>[:port]/proxy/<path>`.
 pub(crate) fn proxy(store: &Store, target: &Target, method: &str) -> Response {
     let namespace = target.namespace.as_deref().unwrap_or_default();
     let name = target.name.as_deref().unwrap_or_default();
-    // `scheme:name:port`, `name:port` or `name`.
-    let parts: Vec<&str> = name.split(':').collect();
-    let (pod, port) = match parts.as_slice() {
-        [_, pod, port] | [pod, port] => (*pod, port.parse().unwrap_or(0)),
-        _ => (name, 80),
-    };
+    let (pod, port) = addressed(name);
     if store.pod(namespace, pod).is_none() {
         return Status::not_found("pods", "", pod).into_response();
     }

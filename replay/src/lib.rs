@@ -3,7 +3,8 @@
 //! [`Store`] holds what the bundle says, [`serve`] answers requests from it. Lists, gets,
 //! watches and tables come from the recorded objects, logs from the recorded logs, and the
 //! ports of pods from the recorded scrapes. What the ledger says was refused when the bundle was
-//! made is refused again. Nothing can be written, and "now" is the capture time.
+//! made is refused again. Nothing can be written, and "now" is the capture time. [`Faults`] make
+//! a sick cluster of it.
 
 mod access;
 mod admin;
@@ -12,6 +13,7 @@ mod conversation;
 mod discovery;
 mod events;
 mod exit;
+mod faults;
 mod fields;
 mod forward;
 mod ledger;
@@ -22,6 +24,7 @@ mod objects;
 mod page;
 mod protobuf;
 mod query;
+mod replay;
 mod route;
 mod run;
 mod selector;
@@ -36,6 +39,8 @@ mod watch;
 
 pub use args::Args;
 pub use exit::ExitStatus;
+pub use faults::{Faults, FaultsError};
+pub use replay::Replay;
 pub use run::{kubeconfig, run};
 pub use server::serve;
 pub use store::{OpenError, Store};

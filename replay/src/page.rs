@@ -39,6 +39,14 @@ impl Token {
         ))
     }
 
+    /// The same place, whatever has changed since.
+    fn of_any_version(self) -> Self {
+        Self {
+            resource_version: -1,
+            ..self
+        }
+    }
+
     fn decode(token: &str) -> Result<Self, Status> {
         let bad = |why: &str| {
             let text = format!("invalid continue token: continue key is not valid: {why}");
@@ -65,6 +73,14 @@ impl Token {
             resource_version: written.rv,
             after: start.to_owned(),
         })
+    }
+}
+
+/// The token with which a list that has expired is gone on with; the same if it is no token.
+pub(crate) fn reissue(token: &str) -> String {
+    match Token::decode(token) {
+        Ok(token) => token.of_any_version().encode(),
+        Err(_) => token.to_owned(),
     }
 }
 
@@ -108,11 +124,8 @@ impl<'a> List<'a> {
         let is_of_now = u64::try_from(token.resource_version)
             .map_or(token.resource_version == -1, |v| v >= self.resource_version);
         if !is_of_now {
-            let inconsistent = Token {
-                resource_version: -1,
-                ..token
-            };
-            return Err(Status::continue_expired(&inconsistent.encode()));
+            let next = token.of_any_version().encode();
+            return Err(Status::continue_expired(&next));
         }
         let is_before = |object: &&Value| self.below(object) <= token.after;
         Ok(self.objects.partition_point(is_before))

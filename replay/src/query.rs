@@ -27,6 +27,11 @@ impl Query {
         self.0.get(name).map(String::as_str).unwrap_or_default()
     }
 
+    /// A parameter's value, if it is there.
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
     pub(crate) fn flag(&self, name: &str) -> bool {
         matches!(self.text(name), "true" | "1")
     }

@@ -9,27 +9,30 @@ use std::process::ExitStatus as ProcessStatus;
 use anyhow::{Context as _, Result};
 use tokio::net::TcpListener;
 
-use crate::{Args, ExitStatus, Store, serve};
+use crate::{Args, ExitStatus, Faults, Replay, Store, serve};
 
 /// Serves until interrupted, or until the command has ended.
 ///
 /// # Errors
 /// When the bundle cannot be opened, the port is taken, or the command cannot be started.
 pub async fn run(args: Args) -> Result<ExitStatus> {
-    let store = Store::open(&args.bundle)?;
+    let replay = open(&args)?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, args.port))
         .await
         .with_context(|| format!("cannot listen on port {}; try another --port", args.port))?;
     let address = listener.local_addr()?;
-    for warning in store.warnings() {
+    for warning in replay.store.warnings() {
         writeln!(anstream::stderr(), "warning: {warning}")?;
     }
-    let config = kubeconfig(address, &store.name());
+    for chosen in replay.chosen() {
+        writeln!(anstream::stderr(), "{chosen}")?;
+    }
+    let config = kubeconfig(address, &replay.store.name());
     if let Some(file) = &args.kubeconfig {
         std::fs::write(file, &config)
             .with_context(|| format!("cannot write `{}`", file.display()))?;
     }
-    let server = tokio::spawn(serve(store, listener));
+    let server = tokio::spawn(serve(replay, listener));
     let status = if args.command.is_empty() {
         announce(address, args.kubeconfig.as_deref())?;
         tokio::signal::ctrl_c().await?;
@@ -39,6 +42,20 @@ pub async fn run(args: Args) -> Result<ExitStatus> {
     };
     server.abort();
     Ok(status)
+}
+
+fn open(args: &Args) -> Result<Replay> {
+    let replay = Replay::from(Store::open(&args.bundle)?);
+    let Some(file) = &args.faults else {
+        return Ok(replay);
+    };
+    let shown = file.display();
+    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read `{shown}`"))?;
+    let faults = Faults::parse(&text).map_err(|mistakes| {
+        let lines = mistakes.to_string().replace('\n', &format!("\n{shown}:"));
+        anyhow::anyhow!("the faults file cannot be used\n{shown}:{lines}")
+    })?;
+    Ok(replay.with_faults(&faults))
 }
 
 fn announce(address: SocketAddr, kubeconfig: Option<&Path>) -> Result<()> {

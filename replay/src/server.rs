@@ -3,16 +3,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum::body::to_bytes;
-use axum::extract::{Request, State};
+use axum::body::{Body, to_bytes};
+use axum::extract::Request;
 use axum::response::{IntoResponse as _, Response};
 use http::header::{ACCEPT, CACHE_CONTROL, DATE, HeaderValue, SERVER};
 use http::{HeaderMap, Method};
-use tokio::net::TcpListener;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::discovery::{AGGREGATED, Discovery};
+use crate::faults::{self, Dropped};
 use crate::query::Query;
+use crate::replay::Replay;
 use crate::route::{Route, Target};
 use crate::status::{Status, json_response, text_response, typed_response};
 use crate::store::Store;
@@ -23,18 +28,39 @@ const MAX_BODY_BYTES: usize = 1 << 20;
 /// How long a client may take to send it.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Serves until the listener fails or the task is dropped.
-///
-/// # Errors
-/// When the listener cannot take connections any more.
-pub async fn serve(store: Store, listener: TcpListener) -> std::io::Result<()> {
-    let app = Router::new().fallback(handle).with_state(Arc::new(store));
-    axum::serve(listener, app).await
+/// How long to wait when no connection can be taken, as when too many files are open.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Serves until the task is dropped; connections that are open then go on.
+pub async fn serve(replay: impl Into<Replay>, listener: TcpListener) {
+    let replay = Arc::new(replay.into());
+    loop {
+        match listener.accept().await {
+            Ok((connection, _)) => {
+                tokio::spawn(converse(Arc::clone(&replay), connection));
+            }
+            Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
+        }
+    }
 }
 
-async fn handle(State(store): State<Arc<Store>>, request: Request) -> Response {
-    let date = http_date(&store);
-    let mut response = dispatch(store, request).await;
+/// Answers all requests of a connection.
+async fn converse(replay: Arc<Replay>, connection: TcpStream) {
+    // Answers leave at once, or a little later.
+    drop(connection.set_nodelay(true));
+    let service = service_fn(move |request: http::Request<Incoming>| {
+        handle(Arc::clone(&replay), request.map(Body::new))
+    });
+    let connection = http1::Builder::new().serve_connection(TokioIo::new(connection), service);
+    // A client that goes away, or a fault that drops the connection, is nothing to report.
+    drop(connection.with_upgrades().await);
+}
+
+async fn handle(replay: Arc<Replay>, request: Request) -> Result<Response, Dropped> {
+    let store = &replay.store;
+    let truly = |request| dispatch(Arc::clone(store), request);
+    let mut response = faults::around(&replay.faults, store, request, truly).await?;
+    let date = http_date(store);
     let headers = response.headers_mut();
     headers
         .entry(CACHE_CONTROL)
@@ -47,7 +73,7 @@ async fn handle(State(store): State<Arc<Store>>, request: Request) -> Response {
         SERVER,
         HeaderValue::from_static(concat!("linkerd-replay/", env!("CARGO_PKG_VERSION"))),
     );
-    response
+    Ok(response)
 }
 
 /// The capture time: the server's clock stood still when the bundle was made.

@@ -6,6 +6,8 @@ use http::StatusCode;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use serde_json::{Value, json};
 
+use crate::faults::Asked;
+
 /// A failure, ready to be sent.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Status {
@@ -141,6 +143,13 @@ impl Status {
             401 => "Unauthorized",
             403 => "Forbidden",
             404 => "NotFound",
+            405 => "MethodNotAllowed",
+            406 => "NotAcceptable",
+            409 => "Conflict",
+            410 => "Expired",
+            413 => "RequestEntityTooLarge",
+            415 => "UnsupportedMediaType",
+            422 => "Invalid",
             429 => "TooManyRequests",
             500 => "InternalError",
             503 => "ServiceUnavailable",
@@ -149,6 +158,66 @@ impl Status {
             _ => "",
         };
         Self::new(code, reason, message)
+    }
+
+    /// What a user may not do.
+    pub(crate) fn forbidden(asked: &Asked) -> Self {
+        let (plural, group) = asked.parts();
+        let resource = match asked.subresource.as_str() {
+            "" => plural.to_owned(),
+            sub => format!("{plural}/{sub}"),
+        };
+        let name = asked.name.as_deref();
+        let named = name.map_or(String::new(), |n| format!(" \"{n}\""));
+        let place = match &asked.namespace {
+            Some(namespace) => format!("in the namespace \"{namespace}\""),
+            None => "at the cluster scope".to_owned(),
+        };
+        let message = format!(
+            "{}{named} is forbidden: User \"replay\" cannot {} resource \"{resource}\" in API group \"{group}\" {place}",
+            asked.resource,
+            asked.verb.word(),
+        );
+        let status = Self::new(403, "Forbidden", message).about(plural, group);
+        match name {
+            Some(name) => status.with_detail("name", json!(name)),
+            None => status,
+        }
+    }
+
+    /// A failure of the server itself.
+    pub(crate) fn failed(code: u16) -> Self {
+        let message = match code {
+            401 => "Unauthorized",
+            429 => "Too many requests, please try again later.",
+            500 => "Internal error occurred: the faults file says so",
+            503 => "the server is currently unable to handle the request",
+            504 => "Timeout: request did not complete within the allotted timeout",
+            _ => "the faults file says so",
+        };
+        Self::recorded(code, message)
+    }
+
+    /// The same, saying in how many seconds to try again.
+    pub(crate) fn retry_after(self, seconds: Option<u64>) -> Self {
+        match seconds {
+            Some(seconds) => self.with_detail("retryAfterSeconds", json!(seconds)),
+            None => self,
+        }
+    }
+
+    /// The same in other words.
+    pub(crate) fn saying(self, message: &str) -> Self {
+        Self {
+            message: message.to_owned(),
+            ..self
+        }
+    }
+
+    fn with_detail(mut self, field: &str, value: Value) -> Self {
+        let details = self.details.get_or_insert_with(|| json!({}));
+        put(details, field, value);
+        self
     }
 
     /// The same, saying which resource it is about.
@@ -190,7 +259,8 @@ impl IntoResponse for Status {
     }
 }
 
-fn qualified(plural: &str, group: &str) -> String {
+/// A resource's plural name and its group, if it has one.
+pub(crate) fn qualified(plural: &str, group: &str) -> String {
     if group.is_empty() {
         plural.to_owned()
     } else {

@@ -135,6 +135,29 @@ impl Store {
         self.objects.get(&pods)?.find(namespace, name)
     }
 
+    /// Namespace, name and node of each pod.
+    pub(crate) fn pods(&self) -> impl Iterator<Item = (String, String, Option<String>)> {
+        let pods = self.all("", "pods");
+        pods.map(|pod| {
+            let (namespace, name) = place(pod);
+            let node = pod.pointer("/spec/nodeName").and_then(Value::as_str);
+            (
+                namespace.to_owned(),
+                name.to_owned(),
+                node.map(str::to_owned),
+            )
+        })
+    }
+
+    pub(crate) fn node_names(&self) -> impl Iterator<Item = String> {
+        self.all("", "nodes").map(|node| place(node).1.to_owned())
+    }
+
+    fn all(&self, group: &str, plural: &str) -> impl Iterator<Item = &Value> {
+        let held = self.objects.get(&(group.to_owned(), plural.to_owned()));
+        held.into_iter().flat_map(|h| &h.objects)
+    }
+
     /// Reads an entry; `None` if it is not in the bundle, an error if it cannot be read.
     pub(crate) fn read(&self, kind: &EntryKind) -> Option<Result<Vec<u8>, String>> {
         let path = kind.path()?;

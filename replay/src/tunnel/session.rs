@@ -2,16 +2,15 @@
 //! errors and one for data, which name the port and the same request.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::io::Error;
 
+use axum::body::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadHalf, WriteHalf};
 
 use super::frame::{Frame, Reader, Writer};
 use crate::conversation::{Conversation, Turn};
-use crate::forward::{Place, converse};
+use crate::forward::{FOREVER, Place, SILENCE, converse};
 
-/// How long a client may be silent. Clients ping every few seconds.
-const SILENCE: Duration = Duration::from_mins(5);
 /// Streams that a client may have open at once.
 const MAX_STREAMS: usize = 1000;
 
@@ -46,7 +45,12 @@ struct Stream {
 impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     async fn talk(mut self, mut reader: Reader<ReadHalf<C>>) -> std::io::Result<()> {
         loop {
-            match tokio::time::timeout(SILENCE, reader.next()).await?? {
+            let limit = if self.place.is_stalled() {
+                FOREVER
+            } else {
+                SILENCE
+            };
+            match tokio::time::timeout(limit, reader.next()).await?? {
                 Frame::Open { stream, headers } => self.open(stream, &headers).await?,
                 Frame::Data {
                     stream,
@@ -100,9 +104,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         };
         for turn in turns {
             match turn {
-                Turn::Answer(bytes) => self.say(number, &bytes).await?,
+                Turn::Answer(bytes) => self.say(number, bytes.into()).await?,
                 Turn::Last(bytes) => {
-                    self.say(number, &bytes).await?;
+                    self.say(number, bytes.into()).await?;
                     return self.end(number, None).await;
                 }
                 Turn::Refused(why) => return self.end(number, Some(&why)).await,
@@ -117,14 +121,23 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         Ok(())
     }
 
-    async fn say(&mut self, stream: u32, bytes: &[u8]) -> std::io::Result<()> {
-        let frames = Writer::data(stream, bytes, false);
-        self.output.write_all(&frames).await
+    async fn say(&mut self, stream: u32, mut bytes: Bytes) -> std::io::Result<()> {
+        while let Some(piece) = self.place.pass(&mut bytes).await.map_err(Error::other)? {
+            let frames = Writer::data(stream, &piece, false);
+            self.output.write_all(&frames).await?;
+            self.output.flush().await?;
+        }
+        Ok(())
     }
 
     /// Ends a connection: both of its streams, with what went wrong on the one for errors.
     async fn end(&mut self, data: u32, why: Option<&str>) -> std::io::Result<()> {
-        let Some(ended) = self.streams.remove(&data) else {
+        // What has stalled does not end.
+        let ended = self
+            .streams
+            .remove(&data)
+            .filter(|_| !self.place.is_stalled());
+        let Some(ended) = ended else {
             return Ok(());
         };
         let mut others = self.streams.iter();

@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 use flate2::read::MultiGzDecoder;
 use http::{HeaderMap, Request};
 use http_body_util::{BodyExt as _, Full};
-use hyper::body::Bytes;
+use hyper::body::{Bytes, Incoming};
 use hyper_util::rt::TokioIo;
-use linkerd_replay::{Store, serve};
+use linkerd_replay::{Faults, Replay, Store, serve};
 use serde_json::Value;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
@@ -52,7 +52,7 @@ pub(crate) fn truth(name: &str) -> BTreeMap<String, Vec<u8>> {
 /// A replay in this process.
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
-    task: JoinHandle<std::io::Result<()>>,
+    task: JoinHandle<()>,
 }
 
 impl Drop for Server {
@@ -96,10 +96,20 @@ impl Server {
     }
 
     pub(crate) async fn of(path: &Path) -> Self {
-        let store = Store::open(path).unwrap();
+        Self::serve(Store::open(path).unwrap().into()).await
+    }
+
+    /// A replay of a recording with faults.
+    pub(crate) async fn sick(name: &str, faults: &str) -> Self {
+        let faults = Faults::parse(faults).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+        let store = Store::open(&recording(name)).unwrap();
+        Self::serve(Replay::from(store).with_faults(&faults)).await
+    }
+
+    async fn serve(replay: Replay) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let task = tokio::spawn(serve(store, listener));
+        let task = tokio::spawn(serve(replay, listener));
         Self { address, task }
     }
 
@@ -118,6 +128,22 @@ impl Server {
         headers: &[(&str, &str)],
         body: impl Into<Bytes>,
     ) -> Answer {
+        let (status, headers, mut answer) = self.begin(method, path, headers, body).await.unwrap();
+        Answer {
+            status,
+            headers,
+            body: answer.rest().await.unwrap(),
+        }
+    }
+
+    /// Asks, and reads the head of the answer.
+    pub(crate) async fn begin(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Result<(u16, HeaderMap, Reading), hyper::Error> {
         let stream = TcpStream::connect(self.address).await.unwrap();
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
             .await
@@ -131,11 +157,32 @@ impl Server {
             request = request.header(*name, *value);
         }
         let request = request.body(Full::new(body.into())).unwrap();
-        let (head, body) = sender.send_request(request).await.unwrap().into_parts();
-        Answer {
-            status: head.status.as_u16(),
-            headers: head.headers,
-            body: body.collect().await.unwrap().to_bytes(),
+        let (head, body) = sender.send_request(request).await?.into_parts();
+        Ok((head.status.as_u16(), head.headers, Reading(body)))
+    }
+}
+
+/// The body of an answer while it comes.
+pub(crate) struct Reading(Incoming);
+
+impl Reading {
+    /// What has come once there are `length` bytes.
+    pub(crate) async fn at_least(&mut self, length: usize) -> Vec<u8> {
+        let mut out = Vec::new();
+        while out.len() < length {
+            let frame = self.0.frame().await.unwrap().unwrap();
+            out.extend_from_slice(frame.data_ref().unwrap());
         }
+        out
+    }
+
+    /// The next piece, an error if the connection has broken off.
+    pub(crate) async fn next(&mut self) -> Option<Result<Bytes, hyper::Error>> {
+        let frame = self.0.frame().await?;
+        Some(frame.map(|f| f.into_data().unwrap_or_default()))
+    }
+
+    pub(crate) async fn rest(&mut self) -> Result<Bytes, hyper::Error> {
+        Ok((&mut self.0).collect().await?.to_bytes())
     }
 }

@@ -19,7 +19,7 @@ use kube::Client;
 use kube::client::Body;
 use serde_json::Value;
 
-use patience::Retry;
+use patience::{Retry, seconds};
 
 pub use body::Incoming;
 pub use connect::{ConnectError, Connected, connect};
@@ -110,7 +110,7 @@ impl Cluster {
             biased;
             reason = self.stop.wait() => Err(Trouble::stopped(&reason)),
             answer = tokio::time::timeout(limit, future) => answer.map_err(|_| {
-                let reason = format!("{what} within {} s", limit.as_secs_f64());
+                let reason = format!("{what} within {} s", seconds(limit));
                 Trouble::new(Outcome::TimedOut, reason)
             }),
         }
@@ -253,7 +253,7 @@ impl Cluster {
         request: impl Fn() -> Result<Request<Body>, http::Error>,
         limit: Duration,
     ) -> Result<Response<Body>, Trouble> {
-        let mut retry = Retry::new(self.limits.attempts, self.limits.item_timeout);
+        let mut retry = Retry::new(self.limits.attempts);
         loop {
             let request = request().map_err(|e| Trouble::failed(e.to_string()))?;
             let is_served_here = !is_long_running(request.uri().path());

@@ -48,21 +48,23 @@ impl Pace {
     pub(super) fn complaint(&self) -> String {
         let left = self.left();
         if left * 2 >= self.limit {
-            let tenths = (left.as_secs_f64() * 10.0).round() / 10.0;
-            return format!("no further byte came within {tenths} s");
+            return format!("no further byte came within {} s", seconds(left));
         }
-        let (bytes, limit) = (self.bytes, self.limit.as_secs_f64());
+        let (bytes, limit) = (self.bytes, seconds(self.limit));
         format!("only {bytes} bytes came within {limit} s")
     }
+}
+
+/// Seconds as they are told, to a tenth.
+pub(super) fn seconds(time: Duration) -> f64 {
+    (time.as_secs_f64() * 10.0).round() / 10.0
 }
 
 /// When, and whether, a request is sent again.
 #[derive(Debug)]
 pub(super) struct Retry {
     attempt: u32,
-    waited: Duration,
     most: u32,
-    limit: Duration,
 }
 
 impl Retry {
@@ -71,15 +73,9 @@ impl Retry {
     /// Attempts at what failed without the server saying when to come again.
     const BLIND: u32 = 3;
 
-    /// At least `most` attempts where the server says when to come again, and more of them as
-    /// long as they fit into `limit`.
-    pub(super) fn new(most: u32, limit: Duration) -> Self {
-        Self {
-            attempt: 1,
-            waited: Duration::ZERO,
-            most,
-            limit,
-        }
+    /// At most `most` attempts at what the server puts off.
+    pub(super) fn new(most: u32) -> Self {
+        Self { attempt: 1, most }
     }
 
     /// How long to wait before an answer is asked for again; `None` to take it as it is.
@@ -89,18 +85,15 @@ impl Retry {
             StatusCode::SERVICE_UNAVAILABLE | StatusCode::BAD_GATEWAY => false,
             _ => return None,
         };
+        let may = self.attempt < self.most;
         match retry_after(answer.headers()) {
             Some(wait) if wait > Self::LONGEST => None,
             // Everybody was told the same; without a spread all would come at once.
-            Some(wait) => {
-                let has_time = self.waited + wait <= self.limit;
-                let may = self.attempt < self.most || has_time;
-                may.then(|| self.wait(wait + spread(wait / 10 + Duration::from_millis(100))))
-            }
-            None if is_busy => {
-                let may = self.attempt < self.most || self.waited < self.limit;
-                may.then(|| self.back_off())
-            }
+            Some(wait) => may.then(|| {
+                self.attempt += 1;
+                wait + spread(wait / 10 + Duration::from_millis(100))
+            }),
+            None if is_busy => may.then(|| self.back_off()),
             None => self.after_failure(),
         }
     }
@@ -113,13 +106,8 @@ impl Retry {
     /// Twice as long each time, and never the same for two.
     fn back_off(&mut self) -> Duration {
         let whole = Duration::from_millis(250 << self.attempt.min(5));
-        self.wait(whole / 2 + spread(whole / 2))
-    }
-
-    fn wait(&mut self, wait: Duration) -> Duration {
         self.attempt += 1;
-        self.waited += wait;
-        wait
+        whole / 2 + spread(whole / 2)
     }
 }
 
@@ -157,11 +145,11 @@ mod tests {
     #[test]
     fn a_server_is_never_asked_before_the_time_it_said() {
         for _ in 0..100 {
-            let mut retry = Retry::new(5, Duration::ZERO);
+            let mut retry = Retry::new(5);
             let wait = retry.after_answer(&answer(429, Some("2"))).unwrap();
             assert!(wait >= Duration::from_secs(2) && wait < Duration::from_secs(3));
         }
-        let mut retry = Retry::new(5, Duration::ZERO);
+        let mut retry = Retry::new(5);
         let date = answer(503, Some("Mon, 23 Nov 2026 00:49:13 GMT"));
         assert!(retry.after_answer(&date).unwrap() >= Duration::from_secs(3));
         assert_eq!(retry.after_answer(&answer(429, Some("3600"))), None);
@@ -169,12 +157,12 @@ mod tests {
 
     #[test]
     fn attempts_end_and_only_some_statuses_are_asked_for_again() {
-        let mut retry = Retry::new(3, Duration::ZERO);
+        let mut retry = Retry::new(3);
         let busy = answer(429, Some("0"));
         assert!(retry.after_answer(&busy).is_some() && retry.after_answer(&busy).is_some());
         assert_eq!(retry.after_answer(&busy), None);
         for (code, is_asked_again) in [(200, false), (404, false), (500, false), (502, true)] {
-            let mut retry = Retry::new(5, Duration::ZERO);
+            let mut retry = Retry::new(5);
             let wait = retry.after_answer(&answer(code, None));
             assert_eq!(wait.is_some(), is_asked_again, "{code}");
         }

@@ -355,8 +355,12 @@ impl Page<'_> {
                     Ok(next) => return Ok(next),
                     Err(trouble) => trouble,
                 },
-                Err(lost) if lost.trouble.outcome == Outcome::Failed => lost.trouble,
-                Err(lost) => return Err(lost),
+                Err(lost) => match lost.trouble.outcome {
+                    Outcome::Failed => lost.trouble,
+                    // A second time-out is as long as the first, a third would be too long.
+                    Outcome::TimedOut if attempt == 1 => lost.trouble,
+                    _ => return Err(lost),
+                },
             };
             if attempt == ATTEMPTS {
                 return Err(trouble.into());

@@ -4,7 +4,9 @@ use bundle::SourceKind;
 use bundle::layout::EntryKind;
 use serde_json::Value;
 
+use crate::item::Item;
 use crate::ledger::plain;
+use crate::level;
 use crate::store::Store;
 
 /// The proxy's admin port.
@@ -21,7 +23,7 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    fn text(status: u16, body: impl Into<Vec<u8>>) -> Self {
+    pub(crate) fn text(status: u16, body: impl Into<Vec<u8>>) -> Self {
         Self {
             status,
             body: body.into(),
@@ -38,12 +40,23 @@ pub(crate) enum Listener {
     Container(String),
 }
 
+/// What a client asks a port.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Question<'a> {
+    pub(crate) method: &'a str,
+    pub(crate) path: &'a str,
+    pub(crate) body: &'a [u8],
+    /// Whether it comes from the pod's loopback, as what is forwarded does.
+    pub(crate) is_local: bool,
+}
+
 /// A port of a pod. What can be asked of it was recorded; nothing else is answered.
 #[derive(Debug, Clone)]
 pub(crate) struct Port<'a> {
     store: &'a Store,
-    namespace: &'a str,
-    pod: &'a str,
+    pod: Item<'a>,
+    /// Namespace and name of the recorded pod.
+    recorded: (&'a str, &'a str),
     listener: Listener,
 }
 
@@ -51,51 +64,79 @@ impl<'a> Port<'a> {
     /// Finds who listens; an error says why nobody answers.
     pub(crate) fn find(
         store: &'a Store,
-        namespace: &'a str,
-        pod: &'a str,
+        namespace: &str,
+        name: &str,
         number: u16,
     ) -> Result<Self, String> {
-        let object = store
-            .pod(namespace, pod)
-            .ok_or_else(|| format!("pods \"{pod}\" not found"))?;
-        let listener = listener(object, number)
-            .ok_or_else(|| format!("nothing of port {number} of pod {pod} is recorded"))?;
+        let pod = store.pod(namespace, name);
+        let pod = pod.ok_or_else(|| format!("pods \"{name}\" not found"))?;
+        let listener = listener(&pod.object(), number)
+            .ok_or_else(|| format!("nothing of port {number} of pod {name} is recorded"))?;
         Ok(Self {
             store,
-            namespace,
+            recorded: pod.recorded_place(),
             pod,
             listener,
         })
     }
 
     /// Answers a request; an error is a connection that was refused when the bundle was made.
-    pub(crate) fn answer(&self, method: &str, path: &str) -> Result<Answer, String> {
-        if !matches!(method, "GET" | "HEAD") {
+    pub(crate) fn answer(&self, question: Question<'_>) -> Result<Answer, String> {
+        let path = question.path.split('?').next().unwrap_or_default();
+        let is_level = path == "/proxy-log-level" && self.listener == Listener::Proxy;
+        if is_level && !question.is_local {
+            let text = "Requests are only permitted from localhost.\n";
+            return Ok(Answer::text(403, text));
+        }
+        if is_level && question.method == "PUT" {
+            return Ok(self.set_level(question.body));
+        }
+        if !matches!(question.method, "GET" | "HEAD") {
             return Ok(Answer::text(405, "a replay is read-only\n"));
         }
-        let path = path.split('?').next().unwrap_or_default();
         match (path, &self.listener) {
             ("/metrics", _) => self.metrics(),
             ("/ready", Listener::Proxy) => self.state("ready"),
             ("/live", Listener::Proxy) => self.state("live"),
-            ("/proxy-log-level", Listener::Proxy) => self.state("log_level"),
+            ("/proxy-log-level", Listener::Proxy) => self.level(),
             ("/ready" | "/ping" | "/live", Listener::Container(name)) => Ok(self.readiness(name)),
             _ => Ok(Answer::text(404, "404 page not found\n")),
         }
     }
 
+    /// The log level that the proxy was told, or else the recorded one.
+    fn level(&self) -> Result<Answer, String> {
+        match self.store.memory.level(&self.pod.path()) {
+            Some(level) => Ok(Answer::text(200, level)),
+            None => self.state("log_level"),
+        }
+    }
+
+    /// Tells the proxy a log level, as long as the replay lasts.
+    fn set_level(&self, sent: &[u8]) -> Answer {
+        match level::parse(sent) {
+            Ok(level) => {
+                self.store.memory.set_level(&self.pod.path(), level);
+                Answer::text(204, "")
+            }
+            Err(why) => Answer::text(400, why),
+        }
+    }
+
+    /// A name in the ledger: of the recorded pod.
+    fn object(&self) -> String {
+        format!("{}/{}", self.recorded.0, self.recorded.1)
+    }
+
     fn metrics(&self) -> Result<Answer, String> {
-        let target = format!("{}/{}/{:?}", self.namespace, self.pod, self.listener);
+        let target = format!("{}/{:?}", self.pod.path(), self.listener);
         // Counted even if it is refused, so that the n-th request gets what the n-th got.
-        let due = self.store.next_scrape(&target);
+        let due = self.store.memory.next_scrape(&target);
         let (source, object) = match &self.listener {
-            Listener::Proxy => (
-                SourceKind::ProxyMetrics,
-                format!("{}/{}", self.namespace, self.pod),
-            ),
+            Listener::Proxy => (SourceKind::ProxyMetrics, self.object()),
             Listener::Container(name) => (
                 SourceKind::ControllerMetrics,
-                format!("{}/{}/{name}", self.namespace, self.pod),
+                format!("{}/{name}", self.object()),
             ),
         };
         let ledger = &self.store.ledger;
@@ -103,7 +144,7 @@ impl<'a> Port<'a> {
         let mut newest_first = (1..=due.min(MAX_SCRAPES)).rev();
         let scrape = newest_first.find_map(|n| self.store.read(&self.entry(n)));
         if let (Some(scrape), None) = (scrape, own) {
-            return scrape.map(|body| Answer::text(200, body));
+            return scrape.map(|body| Answer::text(200, self.pod.rewrite(&body)));
         }
         let names = [format!("{object} #1"), object];
         let other = || names.iter().find_map(|name| ledger.missing(source, name));
@@ -118,7 +159,8 @@ impl<'a> Port<'a> {
     }
 
     fn entry(&self, scrape: u32) -> EntryKind {
-        let (namespace, pod) = (self.namespace.to_owned(), self.pod.to_owned());
+        let (namespace, pod) = self.recorded;
+        let (namespace, pod) = (namespace.to_owned(), pod.to_owned());
         match &self.listener {
             Listener::Proxy => EntryKind::ProxyMetrics {
                 namespace,
@@ -136,7 +178,8 @@ impl<'a> Port<'a> {
 
     /// What the proxy's admin port told when the bundle was made.
     fn state(&self, field: &str) -> Result<Answer, String> {
-        let (namespace, pod) = (self.namespace.to_owned(), self.pod.to_owned());
+        let (namespace, pod) = self.recorded;
+        let (namespace, pod) = (namespace.to_owned(), pod.to_owned());
         let recorded = self.store.read(&EntryKind::ProxyState { namespace, pod });
         let recorded = recorded.transpose()?;
         let recorded: Option<Value> =
@@ -150,8 +193,8 @@ impl<'a> Port<'a> {
         if let Some(status) = status.and_then(|s| u16::try_from(s).ok()) {
             return Ok(Answer::text(status, body));
         }
-        let object = format!("{}/{}", self.namespace, self.pod);
-        let row = self.store.ledger.missing(SourceKind::ProxyState, &object);
+        let ledger = &self.store.ledger;
+        let row = ledger.missing(SourceKind::ProxyState, &self.object());
         let reason = row.and_then(|r| r.reason.as_deref());
         let unknown = "nothing is recorded of the proxy's state";
         Err(plain(reason.unwrap_or(unknown)).to_owned())
@@ -159,8 +202,9 @@ impl<'a> Port<'a> {
 
     /// Whether the container was ready when the bundle was made.
     fn readiness(&self, container: &str) -> Answer {
-        let pod = self.store.pod(self.namespace, self.pod);
-        let statuses = pod.and_then(|p| p.pointer("/status/containerStatuses")?.as_array());
+        let pod = self.pod.object();
+        let statuses = pod.pointer("/status/containerStatuses");
+        let statuses = statuses.and_then(Value::as_array);
         let mut statuses = statuses.into_iter().flatten();
         let status = statuses.find(|s| s.get("name").and_then(Value::as_str) == Some(container));
         match status.and_then(|s| s.get("ready")).and_then(Value::as_bool) {

@@ -14,7 +14,8 @@ use clap::Parser;
   linkerd-replay bundle.tar.gz -- kubectl get pods --all-namespaces
   linkerd-replay bundle.tar.gz -- sh            a shell in which kubectl asks the bundle
   linkerd-replay ./recording --port 8001        serve until Ctrl-C
-  linkerd-replay bundle.tar.gz --faults sick.yaml -- kubectl logs -n shop deploy/cart
+  linkerd-replay bundle.tar.gz --faults sick.yaml -- kubectl logs -n shop deploy/cart  linkerd-replay bundle.tar.gz --scale 1000 --log-bytes 2000000
+                                                a cluster of 1,000 pods, with 2 MB in each log
 
 Exit codes: 0 served until interrupted, 2 nothing served, otherwise the code of COMMAND."
 )]
@@ -31,6 +32,13 @@ pub struct Args {
     /// says. docs/replay-faults.md describes it.
     #[arg(long, value_name = "FILE")]
     pub faults: Option<PathBuf>,
+    /// Multiply the recording into a cluster of this many pods: namespaces, workloads, nodes,
+    /// endpoints, events, logs and metrics alike. Linkerd's own namespace and the system's stay.
+    #[arg(long, value_name = "PODS")]
+    pub scale: Option<u32>,
+    /// Repeat the lines of each log, with earlier times, until it has at least N bytes.
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    pub log_bytes: u64,
     /// Run COMMAND with KUBECONFIG set, and end with its exit code.
     #[arg(last = true, value_name = "COMMAND")]
     pub command: Vec<OsString>,

@@ -5,11 +5,14 @@
 
 use std::sync::Arc;
 
-use crate::admin::{Answer, Port};
+use crate::admin::{Answer, Port, Question};
+use crate::level;
 use crate::store::Store;
 
 /// A request head beyond this is no request.
 const MAX_HEAD_BYTES: usize = 16 << 10;
+/// The longest body that is read.
+const MAX_BODY_BYTES: usize = level::MAX_BYTES;
 /// The first byte of a TLS handshake.
 const TLS_HANDSHAKE: u8 = 0x16;
 
@@ -74,9 +77,25 @@ impl Conversation {
             let is_too_long = self.unread.len() > MAX_HEAD_BYTES;
             return is_too_long.then(|| Turn::Refused("the request is too long".to_owned()));
         };
-        let head: Vec<u8> = self.unread.drain(..length + 4).collect();
-        let request = Request::parse(&String::from_utf8_lossy(&head));
-        Some(match port.answer(&request.method, &request.path) {
+        let head = self.unread.get(..length + 4).unwrap_or_default();
+        let mut request = Request::parse(&String::from_utf8_lossy(head));
+        let whole = (length + 4).saturating_add(request.body_bytes);
+        if request.body_bytes > MAX_BODY_BYTES {
+            request.is_last = true;
+            let answer = Answer::text(413, "the body is too long\n");
+            return Some(Turn::Last(to_http(&answer, &request)));
+        }
+        if self.unread.len() < whole {
+            return None;
+        }
+        let sent: Vec<u8> = self.unread.drain(..whole).collect();
+        let question = Question {
+            method: &request.method,
+            path: &request.path,
+            body: sent.get(length + 4..).unwrap_or_default(),
+            is_local: true,
+        };
+        Some(match port.answer(question) {
             Ok(answer) if request.is_last => Turn::Last(to_http(&answer, &request)),
             Ok(answer) => Turn::Answer(to_http(&answer, &request)),
             Err(why) => Turn::Refused(why),
@@ -89,7 +108,8 @@ impl Conversation {
 struct Request {
     method: String,
     path: String,
-    /// Whether the client closes afterwards, or sends a body, which is not read.
+    body_bytes: usize,
+    /// Whether the client closes afterwards, or sends a body whose length is not known.
     is_last: bool,
 }
 
@@ -99,20 +119,21 @@ impl Request {
         let mut words = lines.next().unwrap_or_default().split(' ');
         let mut word = || words.next().unwrap_or_default().to_owned();
         let (method, path, version) = (word(), word(), word());
-        let mut headers = lines.filter_map(|line| line.split_once(':'));
-        let ends = headers.any(|(name, value)| {
-            let (name, value) = (name.to_ascii_lowercase(), value.trim());
-            match name.as_str() {
-                "connection" => value.eq_ignore_ascii_case("close"),
-                "content-length" => value != "0",
-                "transfer-encoding" => true,
-                _ => false,
+        let (mut body_bytes, mut is_last) = (0, version != "HTTP/1.1");
+        for (name, value) in lines.filter_map(|line| line.split_once(':')) {
+            let value = value.trim();
+            match name.to_ascii_lowercase().as_str() {
+                "connection" => is_last |= value.eq_ignore_ascii_case("close"),
+                "content-length" => body_bytes = value.parse().unwrap_or(usize::MAX),
+                "transfer-encoding" => is_last = true,
+                _ => {}
             }
-        });
+        }
         Self {
             method,
             path,
-            is_last: ends || version != "HTTP/1.1",
+            body_bytes,
+            is_last,
         }
     }
 }
@@ -127,11 +148,15 @@ fn to_http(answer: &Answer, request: &Request) -> Vec<u8> {
     } else {
         ""
     };
-    let head = format!(
-        "HTTP/1.1 {} {reason}\r\ncontent-type: text/plain\r\ncontent-length: {}\r\n{close}\r\n",
-        answer.status,
-        answer.body.len()
-    );
+    // What is without content has no length either.
+    let length = match answer.status {
+        204 => String::new(),
+        _ => format!(
+            "content-type: text/plain\r\ncontent-length: {}\r\n",
+            answer.body.len()
+        ),
+    };
+    let head = format!("HTTP/1.1 {} {reason}\r\n{length}{close}\r\n", answer.status);
     let body: &[u8] = match request.method.as_str() {
         "HEAD" => &[],
         _ => &answer.body,
@@ -153,12 +178,14 @@ mod tests {
         for head in [
             "GET /metrics HTTP/1.0\r\n\r\n",
             "GET /metrics HTTP/1.1\r\nConnection: Close\r\n\r\n",
-            "PUT /x HTTP/1.1\r\nContent-Length: 5\r\n\r\n",
+            "PUT /x HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n",
             "",
             "nonsense",
         ] {
             assert!(request(head).is_last, "{head}");
         }
+        let put = request("PUT /x HTTP/1.1\r\nContent-Length: 5\r\n\r\n");
+        assert_eq!((put.body_bytes, put.is_last), (5, false));
         assert_eq!(request("GET /a?b HTTP/1.1\r\n\r\n").path, "/a?b");
     }
 }

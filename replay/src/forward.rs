@@ -13,7 +13,7 @@ use axum::extract::{FromRequestParts as _, Request};
 use axum::response::{IntoResponse as _, Response};
 use http::header::SEC_WEBSOCKET_PROTOCOL;
 
-use crate::admin::Port;
+use crate::admin::{Port, Question};
 use crate::conversation::{Conversation, Turn};
 use crate::faults::{Dropped, Valve};
 use crate::query::Query;
@@ -237,8 +237,14 @@ pub(crate) fn proxy(store: &Store, target: &Target, method: &str) -> Response {
         return Status::not_found("pods", "", pod).into_response();
     }
     let path = target.subresource.strip_prefix("proxy").unwrap_or_default();
-    let path = if path.is_empty() { "/" } else { path };
-    let answer = Port::find(store, namespace, pod, port).and_then(|p| p.answer(method, path));
+    let question = Question {
+        method,
+        path: if path.is_empty() { "/" } else { path },
+        // Nothing that a port takes may be sent from outside of the pod.
+        body: &[],
+        is_local: false,
+    };
+    let answer = Port::find(store, namespace, pod, port).and_then(|p| p.answer(question));
     match answer {
         Ok(answer) => text_response(answer.status, answer.body),
         Err(why) => {

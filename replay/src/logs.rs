@@ -1,39 +1,46 @@
 //! Pod logs.
 
+use std::convert::Infallible;
+
+use axum::body::Body;
 use axum::response::Response;
 use bundle::layout::EntryKind;
 use bundle::{Outcome, SourceKind};
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use serde_json::Value;
 
 use crate::ledger::failure;
 use crate::query::Query;
+use crate::repeat::{Log, Wanted};
 use crate::route::Target;
 use crate::status::{Status, typed_response};
-use crate::store::Store;
+use crate::store::{Store, place};
 
 /// Answers `pods/<name>/log`.
 pub(crate) fn answer(store: &Store, target: &Target, query: &Query) -> Result<Response, Status> {
     let namespace = target.namespace.as_deref().unwrap_or_default();
     let name = target.name.as_deref().unwrap_or_default();
-    let pod = store
+    let item = store
         .pod(namespace, name)
         .ok_or_else(|| Status::not_found("pods", "", name))?;
+    let pod = &*item.object();
     let tail = at_least(query, "tailLines", name, 0)?;
     let limit = at_least(query, "limitBytes", name, 1)?;
     let since = at_least(query, "sinceSeconds", name, 1)?;
     let container = container(pod, name, query.text("container"))?;
     let previous = query.flag("previous");
+    let place = item.recorded_place();
     let kind = EntryKind::PodLog {
-        namespace: namespace.to_owned(),
-        pod: name.to_owned(),
+        namespace: place.0.to_owned(),
+        pod: place.1.to_owned(),
         container: container.clone(),
         previous,
     };
     let Some(content) = store.read(&kind) else {
-        return Err(missing(store, pod, (namespace, name), &container, previous));
+        return Err(missing(store, pod, place, &container, previous));
     };
     let content = content.map_err(|why| Status::recorded(500, &why))?;
+    let log = Log::of(item.rewrite(&content), store.log_bytes());
     let from = match (query.text("sinceTime"), since) {
         ("", Some(seconds)) => store
             .now()
@@ -44,11 +51,27 @@ pub(crate) fn answer(store: &Store, target: &Target, query: &Query) -> Result<Re
             Status::bad_request(format!("parsing time {time:?}: it is no RFC 3339 time"))
         })?),
     };
-    let mut out = select(&content, from, tail, query.flag("timestamps"));
-    if let Some(limit) = limit.and_then(|l| usize::try_from(l).ok()) {
-        out.truncate(limit);
-    }
-    Ok(typed_response(200, "text/plain", out))
+    let wanted = Wanted {
+        from,
+        tail: tail.and_then(|t| u64::try_from(t).ok()),
+        stamps: query.flag("timestamps"),
+    };
+    let limit = limit.and_then(|l| usize::try_from(l).ok());
+    let pieces = limited(log.pieces(wanted), limit.unwrap_or(usize::MAX));
+    let body = futures::stream::iter(pieces.map(Ok::<_, Infallible>));
+    Ok(typed_response(200, "text/plain", Body::from_stream(body)))
+}
+
+/// The first so many bytes.
+fn limited(
+    pieces: impl Iterator<Item = Vec<u8>>,
+    mut left: usize,
+) -> impl Iterator<Item = Vec<u8>> {
+    pieces.map_while(move |mut piece| {
+        piece.truncate(left);
+        left -= piece.len();
+        (!piece.is_empty()).then_some(piece)
+    })
 }
 
 /// An integer parameter that may not be below `least`.
@@ -115,11 +138,12 @@ fn container(pod: &Value, name: &str, wanted: &str) -> Result<String, Status> {
 fn missing(
     store: &Store,
     pod: &Value,
-    (namespace, name): (&str, &str),
+    (namespace, recorded): (&str, &str),
     container: &str,
     previous: bool,
 ) -> Status {
-    let object = format!("{namespace}/{name}/{container}");
+    let object = format!("{namespace}/{recorded}/{container}");
+    let name = place(pod).1;
     let suffixes: &[&str] = if previous {
         &[" (previous)", " previous", "-previous"]
     } else {
@@ -157,55 +181,16 @@ fn missing(
     row.map_or_else(|| Status::not_held("pods/log", "", why), failure)
 }
 
-/// The lines that are asked for, without their timestamps unless those are wanted.
-fn select(content: &[u8], from: Option<Timestamp>, tail: Option<i64>, stamps: bool) -> Vec<u8> {
-    let lines: Vec<&[u8]> = content.split_inclusive(|b| *b == b'\n').collect();
-    let start = tail.map_or(0, |tail| {
-        lines
-            .len()
-            .saturating_sub(usize::try_from(tail).unwrap_or(usize::MAX))
-    });
-    let mut out = Vec::new();
-    for line in lines.get(start..).unwrap_or_default() {
-        let (stamp, text) = split_stamp(line);
-        let is_recent = from.is_none_or(|from| stamp.is_none_or(|s| s >= from));
-        if is_recent {
-            out.extend_from_slice(if stamps { line } else { text });
-        }
-    }
-    out
-}
-
-/// Splits a line into kubelet's timestamp and the text.
-fn split_stamp(line: &[u8]) -> (Option<Timestamp>, &[u8]) {
-    let space = line.iter().take(40).position(|b| *b == b' ');
-    let stamp = space.and_then(|at| std::str::from_utf8(line.get(..at)?).ok()?.parse().ok());
-    match (stamp, space) {
-        (Some(stamp), Some(at)) => (Some(stamp), line.get(at + 1..).unwrap_or_default()),
-        _ => (None, line),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const LOG: &[u8] =
-        b"2026-11-23T00:00:01.5Z one\n2026-11-23T00:00:02Z two\n2026-11-23T00:00:03Z three\n";
-
     #[test]
-    fn stamps_are_kept_only_if_wanted() {
-        assert_eq!(select(LOG, None, Some(1), false), b"three\n");
-        assert_eq!(
-            select(LOG, None, Some(1), true),
-            b"2026-11-23T00:00:03Z three\n"
-        );
-        assert_eq!(select(LOG, None, Some(0), false), b"");
-    }
-
-    #[test]
-    fn lines_before_the_time_are_left_out() {
-        let from = "2026-11-23T00:00:02Z".parse().unwrap();
-        assert_eq!(select(LOG, Some(from), None, false), b"two\nthree\n");
+    fn bytes_beyond_the_limit_are_cut() {
+        let pieces = || [b"one ".to_vec(), b"two".to_vec()].into_iter();
+        let cut = |limit| -> Vec<u8> { limited(pieces(), limit).flatten().collect() };
+        assert_eq!(cut(6), b"one tw");
+        assert_eq!(cut(4), b"one ");
+        assert_eq!(cut(usize::MAX), b"one two");
     }
 }

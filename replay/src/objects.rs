@@ -1,21 +1,28 @@
 //! Get and list.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
+use axum::body::Body;
 use axum::response::Response;
 use serde_json::{Value, json};
 
 use crate::fields::Fields;
+use crate::item::{Item, Objects};
 use crate::ledger::failure;
 use crate::names::Gvr;
 use crate::page::List;
 use crate::query::{Form, Query};
 use crate::route::Target;
+use crate::scale::Id;
 use crate::selector::Labels;
 use crate::shape::{Shape, metadata_only, scale};
 use crate::status::{Status, json_response, typed_response};
-use crate::store::{Held, Store, place};
+use crate::store::Store;
 use crate::{table, watch};
+
+/// A list is sent in pieces of about this size.
+const PIECE_BYTES: usize = 256 << 10;
 
 /// Answers a read of a resource or of one object.
 pub(crate) fn answer(
@@ -52,7 +59,8 @@ fn get(
     let held = held(store, gvr, target.namespace.as_deref())?;
     let namespace = target.namespace.as_deref().unwrap_or_default();
     let found = held.and_then(|h| h.find(namespace, name));
-    let object = found.ok_or_else(|| Status::not_found(&gvr.plural, &gvr.group, name))?;
+    let found = found.ok_or_else(|| Status::not_found(&gvr.plural, &gvr.group, name))?;
+    let object = &*found.object();
     if target.subresource == "scale" {
         return Ok(json_response(200, &scale(object)));
     }
@@ -73,10 +81,11 @@ fn held<'a>(
     store: &'a Store,
     gvr: &Gvr,
     namespace: Option<&str>,
-) -> Result<Option<&'a Held>, Status> {
+) -> Result<Option<Objects<'a>>, Status> {
+    let namespace = namespace.map(|n| store.recorded_namespace(n));
     let refusal = store.ledger.refused_list(gvr, namespace);
-    let held = store.held(gvr);
-    if let Some(held) = held {
+    let objects = store.objects(gvr);
+    if let Some(Objects { held, .. }) = objects {
         let is_broken = namespace.is_some_and(|n| held.broken.contains(n))
             || held.broken.contains("")
             || held.objects.is_empty() && !held.broken.is_empty();
@@ -88,8 +97,8 @@ fn held<'a>(
     if let Some(row) = refusal {
         return Err(failure(row).about(&gvr.plural, &gvr.group));
     }
-    if held.is_some() || store.ledger.is_known_empty(gvr) {
-        return Ok(held);
+    if objects.is_some() || store.ledger.is_known_empty(gvr) {
+        return Ok(objects);
     }
     let why = "the bundle that is replayed does not hold any";
     Err(Status::not_held(&gvr.plural, &gvr.group, why))
@@ -98,7 +107,7 @@ fn held<'a>(
 /// What a list or a watch is of.
 pub(crate) struct Chosen<'a> {
     /// In the order of their keys.
-    pub(crate) objects: Vec<&'a Value>,
+    pub(crate) items: Vec<Item<'a>>,
     pub(crate) resource_version: u64,
 }
 
@@ -112,55 +121,90 @@ pub(crate) fn choose<'a>(
     let fields = Fields::parse(query.text("fieldSelector"), &target.gvr)?;
     let namespace = target.namespace.as_deref();
     let held = held(store, &target.gvr, namespace)?;
-    let all = held.map(|h| h.objects.as_slice()).unwrap_or_default();
-    let in_place = all
-        .iter()
-        .filter(|o| namespace.is_none_or(|n| place(o).0 == n));
-    let chosen = in_place.filter(|o| labels.matches(o) && fields.matches(o));
+    let in_place = held.into_iter().flat_map(|h| h.within(namespace));
+    let chosen = in_place
+        .filter(|item| labels.matches(|l| item.label(l)) && fields.matches(|f| item.text(f)));
     Ok(Chosen {
-        objects: chosen.collect(),
-        resource_version: held.map_or(0, |h| h.resource_version),
+        items: chosen.collect(),
+        resource_version: held.map_or(0, |h| h.held.resource_version),
     })
 }
 
-fn list(store: &Store, target: &Target, query: &Query, form: Form) -> Result<Response, Status> {
+fn list(
+    store: &Arc<Store>,
+    target: &Target,
+    query: &Query,
+    form: Form,
+) -> Result<Response, Status> {
     let chosen = choose(store, target, query)?;
     let list = List {
-        objects: chosen.objects,
+        items: chosen.items,
         namespace: target.namespace.as_deref(),
         resource_version: chosen.resource_version,
     };
     let (page, metadata) = list.page(query)?;
-    let shape = Shape::of(store, &target.gvr);
-    let body = match form {
-        Form::Objects => {
-            let items = page.iter().map(|o| shape.in_list(o));
-            written(&shape.list_head(&metadata), items)
-        }
-        Form::Metadata => {
-            let head = format!(
-                r#"{{"kind":"PartialObjectMetadataList","apiVersion":"meta.k8s.io/v1","metadata":{metadata},"items":["#
-            );
-            written(&head, page.iter().map(|o| metadata_only(o)))
-        }
-        Form::Table => {
-            let table = table::Table::of(store, &target.gvr, query.text("includeObject"));
-            let items = page.iter().map(|o| shape.alone(o));
-            table.whole(items, &metadata).to_string()
-        }
+    let shown = Shown {
+        shape: Shape::of(store, &target.gvr),
+        table: table::Table::of(store, &target.gvr, query.text("includeObject")),
+        form,
     };
-    Ok(typed_response(200, "application/json", body))
+    let head = shown.head(&metadata);
+    let ids: Vec<Id> = page.iter().map(|item| item.id).collect();
+    let (store, gvr) = (Arc::clone(store), target.gvr.clone());
+    let items = ids.into_iter().enumerate().map(move |(number, id)| {
+        let item = store.objects(&gvr).and_then(|objects| objects.item(id));
+        let text = item.map(|item| shown.item(&item.object()));
+        let comma = if number > 0 { "," } else { "" };
+        format!("{comma}{}", text.unwrap_or_default())
+    });
+    Ok(typed_response(
+        200,
+        "application/json",
+        written(head, items),
+    ))
 }
 
-/// A list as text: its items are changed and written one by one, so that no second tree of all of
-/// them is made.
-fn written(head: &str, items: impl Iterator<Item = Value>) -> String {
-    let mut out = head.to_owned();
-    for (number, item) in items.enumerate() {
-        if number > 0 {
-            out.push(',');
+/// How the items of a list are shown.
+struct Shown {
+    shape: Shape,
+    table: table::Table,
+    form: Form,
+}
+
+impl Shown {
+    /// A list up to its items.
+    fn head(&self, metadata: &Value) -> String {
+        match self.form {
+            Form::Objects => self.shape.list_head(metadata),
+            Form::Metadata => format!(
+                r#"{{"kind":"PartialObjectMetadataList","apiVersion":"meta.k8s.io/v1","metadata":{metadata},"items":["#
+            ),
+            Form::Table => self.table.head(metadata),
         }
-        out += &item.to_string();
     }
-    out + "]}\n"
+
+    fn item(&self, object: &Value) -> String {
+        let item = match self.form {
+            Form::Objects => self.shape.in_list(object),
+            Form::Metadata => metadata_only(object),
+            Form::Table => self.table.cells(self.shape.alone(object)),
+        };
+        item.to_string()
+    }
+}
+
+/// A list as text. Its items are made and written one by one, so that no more of them are held than
+/// a client takes at once.
+fn written(head: String, items: impl Iterator<Item = String> + Send + 'static) -> Body {
+    let end = "]}\n".to_owned();
+    let parts = std::iter::once(head).chain(items).chain([end]);
+    let mut parts = parts.peekable();
+    let pieces = std::iter::from_fn(move || {
+        let mut piece = parts.next()?;
+        while piece.len() < PIECE_BYTES && parts.peek().is_some() {
+            piece += &parts.next().unwrap_or_default();
+        }
+        Some(Ok::<_, Infallible>(piece))
+    });
+    Body::from_stream(futures::stream::iter(pieces))
 }

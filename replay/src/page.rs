@@ -5,9 +5,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::item::Item;
 use crate::query::Query;
 use crate::status::{Status, put};
-use crate::store::key;
 
 /// Where a paged list goes on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,7 +87,7 @@ pub(crate) fn reissue(token: &str) -> String {
 /// What a page is cut from.
 pub(crate) struct List<'a> {
     /// In the order of their keys.
-    pub(crate) objects: Vec<&'a Value>,
+    pub(crate) items: Vec<Item<'a>>,
     /// Of one namespace, or of the whole cluster.
     pub(crate) namespace: Option<&'a str>,
     pub(crate) resource_version: u64,
@@ -95,13 +95,13 @@ pub(crate) struct List<'a> {
 
 impl<'a> List<'a> {
     /// The page that is asked for, and the metadata of its list.
-    pub(crate) fn page(self, query: &Query) -> Result<(Vec<&'a Value>, Value), Status> {
+    pub(crate) fn page(self, query: &Query) -> Result<(Vec<Item<'a>>, Value), Status> {
         let limit = query.int("limit")?.and_then(|l| usize::try_from(l).ok());
         let start = match query.text("continue") {
             "" => 0,
             token => self.start(Token::decode(token)?)?,
         };
-        let rest = self.objects.get(start..).unwrap_or_default();
+        let rest = self.items.get(start..).unwrap_or_default();
         let taken = limit.filter(|l| *l > 0).unwrap_or(rest.len());
         let (page, remaining) = rest.split_at_checked(taken).unwrap_or((rest, &[]));
         let mut metadata = json!({"resourceVersion": self.resource_version.to_string()});
@@ -127,13 +127,13 @@ impl<'a> List<'a> {
             let next = token.of_any_version().encode();
             return Err(Status::continue_expired(&next));
         }
-        let is_before = |object: &&Value| self.below(object) <= token.after;
-        Ok(self.objects.partition_point(is_before))
+        let is_before = |item: &Item<'_>| self.below(item) <= token.after;
+        Ok(self.items.partition_point(is_before))
     }
 
     /// An object's key below what the list is of.
-    fn below(&self, object: &Value) -> String {
-        let key = key(object);
+    fn below(&self, item: &Item<'_>) -> String {
+        let key = item.path();
         match self.namespace.and_then(|n| key.strip_prefix(n)) {
             Some(rest) => rest.trim_start_matches('/').to_owned(),
             None => key,
@@ -144,6 +144,8 @@ impl<'a> List<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::item::Objects;
+    use crate::store::{Held, Key};
 
     #[test]
     fn a_token_reads_back_and_a_made_up_one_is_refused() {
@@ -167,13 +169,19 @@ mod tests {
 
     #[test]
     fn pages_together_are_the_list() {
-        let objects: Vec<Value> = ["a/x", "a/y", "b/x"]
-            .iter()
-            .map(|k| k.split_once('/').unwrap())
-            .map(|(s, n)| json!({"metadata": {"namespace": s, "name": n}}))
-            .collect();
+        let mut held = Held::default();
+        let items = [("a", "x"), ("a", "y"), ("b", "x")];
+        let items = items.map(|(s, n)| json!({"metadata": {"namespace": s, "name": n}}));
+        held.take(json!({"items": items}));
+        held.settle();
+        let key = Key::default();
+        let objects = Objects {
+            key: &key,
+            held: &held,
+            multiplied: None,
+        };
         let list = || List {
-            objects: objects.iter().collect(),
+            items: objects.within(None).collect(),
             namespace: None,
             resource_version: 9,
         };
@@ -181,7 +189,7 @@ mod tests {
         let mut query = Query::parse(Some("limit=2"));
         loop {
             let (page, metadata) = list().page(&query).unwrap();
-            seen.extend(page.into_iter().map(key));
+            seen.extend(page.iter().map(Item::path));
             let Some(token) = metadata.get("continue") else {
                 break;
             };

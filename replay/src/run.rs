@@ -9,7 +9,7 @@ use std::process::ExitStatus as ProcessStatus;
 use anyhow::{Context as _, Result};
 use tokio::net::TcpListener;
 
-use crate::{Args, ExitStatus, Faults, Replay, Store, serve};
+use crate::{Args, ExitStatus, Faults, Replay, Scale, Store, serve};
 
 /// Serves until interrupted, or until the command has ended.
 ///
@@ -45,7 +45,12 @@ pub async fn run(args: Args) -> Result<ExitStatus> {
 }
 
 fn open(args: &Args) -> Result<Replay> {
-    let replay = Replay::from(Store::open(&args.bundle)?);
+    let scale = Scale {
+        pods: args.scale,
+        log_bytes: args.log_bytes,
+    };
+    let store = Store::open(&args.bundle)?.scaled(&scale)?;
+    let replay = Replay::from(store);
     let Some(file) = &args.faults else {
         return Ok(replay);
     };

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Arc;
 
 use bundle::layout::EntryKind;
 use bundle::{Bundle, Limits};
@@ -10,9 +10,13 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::discovery::Discovery;
+use crate::entries::Entries;
+use crate::item::{Item, Objects};
 use crate::ledger::Ledger;
 use crate::load::{Loaded, load};
+use crate::memory::Memory;
 use crate::names::Gvr;
+use crate::scale::{Id, Multiplied, Nth, Scale, ScaleError};
 
 /// Group and plural name.
 pub(crate) type Key = (String, String);
@@ -21,7 +25,7 @@ pub(crate) type Key = (String, String);
 /// JSON, some five times their size as text); logs and scrapes are read when they are asked for.
 #[derive(Debug)]
 pub struct Store {
-    bundle: Bundle,
+    entries: Entries,
     now: Timestamp,
     captured_at: Timestamp,
     objects: BTreeMap<Key, Held>,
@@ -29,16 +33,19 @@ pub struct Store {
     pub(crate) version: Value,
     pub(crate) ledger: Ledger,
     rules: BTreeMap<String, Value>,
-    scrapes: Mutex<BTreeMap<String, u32>>,
+    pub(crate) memory: Memory,
     warnings: BTreeSet<String>,
-    others: BTreeSet<String>,
+    multiplied: Option<Multiplied>,
+    log_bytes: u64,
 }
 
 /// Everything recorded of one resource.
 #[derive(Debug, Default)]
 pub(crate) struct Held {
-    /// In the order in which a real server lists them.
+    /// As recorded, in the order in which a real server lists them.
     pub(crate) objects: Vec<Value>,
+    /// What is served, in that order as well.
+    pub(crate) order: Vec<Id>,
     /// The highest `resourceVersion` of the recorded lists.
     pub(crate) resource_version: u64,
     /// Namespaces whose list cannot be read; empty text for a list of the whole cluster.
@@ -89,7 +96,7 @@ impl Store {
             (newest, newest)
         });
         Self {
-            bundle,
+            entries: Entries::of(bundle, loaded.others),
             now,
             captured_at,
             discovery,
@@ -97,10 +104,32 @@ impl Store {
             ledger: Ledger::of(loaded.manifest),
             objects: loaded.objects,
             rules: loaded.rules,
-            scrapes: Mutex::default(),
+            memory: Memory::default(),
             warnings: loaded.warnings,
-            others: loaded.others,
+            multiplied: None,
+            log_bytes: 0,
         }
+    }
+
+    /// The same as a larger cluster. Of what is multiplied only numbers are held.
+    ///
+    /// # Errors
+    /// [`ScaleError`] when the recording cannot be multiplied into so many pods.
+    pub fn scaled(mut self, scale: &Scale) -> Result<Self, ScaleError> {
+        self.log_bytes = scale.log_bytes;
+        if let Some(pods) = scale.pods {
+            let multiplied = Multiplied::of(&self.objects, pods)?;
+            for (key, held) in &mut self.objects {
+                held.multiply(key, &multiplied);
+            }
+            self.multiplied = Some(multiplied);
+        }
+        Ok(self)
+    }
+
+    /// Bytes that each log has at least.
+    pub(crate) fn log_bytes(&self) -> u64 {
+        self.log_bytes
     }
 
     /// What the bundle holds but cannot be served, in words.
@@ -110,7 +139,7 @@ impl Store {
 
     /// The bundle's name.
     pub(crate) fn name(&self) -> String {
-        self.bundle.name()
+        self.entries.name()
     }
 
     /// "Now": when the capture ended.
@@ -124,63 +153,51 @@ impl Store {
     }
 
     /// What is held of a resource; `None` if the bundle has no list of it.
-    pub(crate) fn held(&self, gvr: &Gvr) -> Option<&Held> {
+    pub(crate) fn objects(&self, gvr: &Gvr) -> Option<Objects<'_>> {
         let (group, plural) = gvr.stored_as();
-        self.objects.get(&(group.to_owned(), plural.to_owned()))
+        self.listed(group, plural)
     }
 
-    /// A recorded pod.
-    pub(crate) fn pod(&self, namespace: &str, name: &str) -> Option<&Value> {
-        let pods = (String::new(), "pods".to_owned());
-        self.objects.get(&pods)?.find(namespace, name)
-    }
-
-    /// Namespace, name and node of each pod.
-    pub(crate) fn pods(&self) -> impl Iterator<Item = (String, String, Option<String>)> {
-        let pods = self.all("", "pods");
-        pods.map(|pod| {
-            let (namespace, name) = place(pod);
-            let node = pod.pointer("/spec/nodeName").and_then(Value::as_str);
-            (
-                namespace.to_owned(),
-                name.to_owned(),
-                node.map(str::to_owned),
-            )
+    fn listed(&self, group: &str, plural: &str) -> Option<Objects<'_>> {
+        let key = (group.to_owned(), plural.to_owned());
+        let (key, held) = self.objects.get_key_value(&key)?;
+        Some(Objects {
+            key,
+            held,
+            multiplied: self.multiplied.as_ref(),
         })
     }
 
-    pub(crate) fn node_names(&self) -> impl Iterator<Item = String> {
-        self.all("", "nodes").map(|node| place(node).1.to_owned())
+    pub(crate) fn pod(&self, namespace: &str, name: &str) -> Option<Item<'_>> {
+        self.listed("", "pods")?.find(namespace, name)
     }
 
-    fn all(&self, group: &str, plural: &str) -> impl Iterator<Item = &Value> {
-        let held = self.objects.get(&(group.to_owned(), plural.to_owned()));
-        held.into_iter().flat_map(|h| &h.objects)
+    pub(crate) fn pods(&self) -> impl Iterator<Item = Item<'_>> {
+        let pods = self.listed("", "pods").into_iter();
+        pods.flat_map(|pods| pods.within(None))
+    }
+
+    pub(crate) fn nodes(&self) -> impl Iterator<Item = Item<'_>> {
+        let nodes = self.listed("", "nodes").into_iter();
+        nodes.flat_map(|nodes| nodes.within(None))
+    }
+
+    /// The recorded namespace that is meant, or of which this one is a copy.
+    pub(crate) fn recorded_namespace<'a>(&self, namespace: &'a str) -> &'a str {
+        let multiplied = self.multiplied.as_ref();
+        multiplied.map_or(namespace, |m| m.recorded_namespace(namespace))
     }
 
     /// Reads an entry; `None` if it is not in the bundle, an error if it cannot be read.
-    pub(crate) fn read(&self, kind: &EntryKind) -> Option<Result<Vec<u8>, String>> {
-        let path = kind.path()?;
-        let is_there = self.others.contains(path.as_str());
-        is_there.then(|| {
-            let read = self.bundle.read(path.as_str());
-            read.map_err(|problem| format!("`{path}` cannot be read: {}", problem.detail))
-        })
+    pub(crate) fn read(&self, kind: &EntryKind) -> Option<Result<Arc<Vec<u8>>, String>> {
+        self.entries.read(kind)
     }
 
     /// What the collecting user may do in a namespace; in one that was not asked about, what is
     /// allowed in the first.
     pub(crate) fn rules(&self, namespace: &str) -> Option<&Value> {
-        let own = self.rules.get(namespace);
+        let own = self.rules.get(self.recorded_namespace(namespace));
         own.or_else(|| self.rules.values().next())
-    }
-
-    /// The number of the scrape that is due: the n-th request gets the n-th one.
-    pub(crate) fn next_scrape(&self, target: &str) -> u32 {
-        let mut scrapes = self.scrapes.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = scrapes.entry(target.to_owned()).or_default();
-        *count = count.saturating_add(1);
-        *count
     }
 }
 
@@ -210,9 +227,29 @@ impl Held {
     pub(crate) fn settle(&mut self) {
         self.objects.sort_by_cached_key(key);
         self.objects.dedup_by(|a, b| key(a) == key(b));
+        let bases = 0..self.objects.len();
+        let nth = Nth::default();
+        self.order = bases.map(|base| Id { base, nth }).collect();
     }
 
-    /// An object by name; `namespace` is empty for cluster-scoped ones.
+    /// Brings the copies of all objects in order.
+    fn multiply(&mut self, key: &Key, multiplied: &Multiplied) {
+        let bases = self.objects.iter().enumerate();
+        let ids = bases.flat_map(|(base, object)| {
+            let copies = multiplied.copies(key, object).into_iter();
+            copies.map(move |nth| Id { base, nth })
+        });
+        let mut order: Vec<Id> = ids.collect();
+        let objects = Objects {
+            key,
+            held: self,
+            multiplied: Some(multiplied),
+        };
+        order.sort_by_cached_key(|id| objects.item(*id).map(|item| item.path()));
+        self.order = order;
+    }
+
+    /// A recorded object by name; `namespace` is empty for cluster-scoped ones.
     pub(crate) fn find(&self, namespace: &str, name: &str) -> Option<&Value> {
         let wanted = join(namespace, name);
         let at = self.objects.binary_search_by_key(&wanted, key).ok()?;
@@ -230,12 +267,12 @@ pub(crate) fn place(object: &Value) -> (&str, &str) {
 }
 
 /// What etcd orders objects by: `namespace/name` or `name`.
-pub(crate) fn key(object: &Value) -> String {
+fn key(object: &Value) -> String {
     let (namespace, name) = place(object);
     join(namespace, name)
 }
 
-fn join(namespace: &str, name: &str) -> String {
+pub(crate) fn join(namespace: &str, name: &str) -> String {
     if namespace.is_empty() {
         name.to_owned()
     } else {

@@ -9,12 +9,14 @@ use axum::response::Response;
 use futures::{Stream, StreamExt as _};
 use serde_json::{Value, json};
 
+use crate::names::Gvr;
 use crate::objects::choose;
 use crate::query::{Form, Query};
 use crate::route::Target;
+use crate::scale::Id;
 use crate::shape::{Shape, metadata_only};
 use crate::status::{Status, typed_response};
-use crate::store::{Store, key};
+use crate::store::Store;
 use crate::table::Table;
 
 /// How often a bookmark is sent, in seconds.
@@ -42,8 +44,8 @@ pub(crate) fn answer(
     let seconds = query.int("timeoutSeconds")?;
     let from = query.int("resourceVersion")?;
     let from = from.and_then(|v| u64::try_from(v).ok()).unwrap_or(0);
-    let versions = chosen.objects.iter().filter_map(|o| {
-        let version = o.pointer("/metadata/resourceVersion")?.as_str()?;
+    let versions = chosen.items.iter().filter_map(|item| {
+        let version = item.text("/metadata/resourceVersion")?;
         version.parse::<u64>().ok()
     });
     let oldest = versions.min().unwrap_or(chosen.resource_version);
@@ -56,14 +58,14 @@ pub(crate) fn answer(
             format!("{event}\n"),
         ));
     }
-    let keys: Vec<String> = match from {
-        0 => chosen.objects.iter().map(|o| key(o)).collect(),
+    let ids: Vec<Id> = match from {
+        0 => chosen.items.iter().map(|item| item.id).collect(),
         _ => Vec::new(),
     };
     let shown = Shown::of(store, target, query, form);
     let bookmark = shown.bookmark(chosen.resource_version);
     let bookmark = query.flag("allowWatchBookmarks").then_some(bookmark);
-    let events = events(Arc::clone(store), target.clone(), keys, shown);
+    let events = events(Arc::clone(store), target.gvr.clone(), ids, shown);
     let seconds = seconds.and_then(|s| u64::try_from(s).ok());
     let seconds = seconds.filter(|s| *s > 0).unwrap_or(WATCH_SECONDS);
     let rest = bookmarks(bookmark, seconds.min(MAX_WATCH_SECONDS));
@@ -111,17 +113,11 @@ fn line(event: &Value) -> String {
 }
 
 /// The recorded objects, each made ready when the client takes it.
-fn events(
-    store: Arc<Store>,
-    target: Target,
-    keys: Vec<String>,
-    shown: Shown,
-) -> impl Stream<Item = String> {
-    let numbered = keys.into_iter().enumerate();
-    let events = numbered.filter_map(move |(number, key)| {
-        let (namespace, name) = key.split_once('/').unwrap_or(("", &key));
-        let object = store.held(&target.gvr)?.find(namespace, name)?;
-        Some(shown.event(object, number == 0))
+fn events(store: Arc<Store>, gvr: Gvr, ids: Vec<Id>, shown: Shown) -> impl Stream<Item = String> {
+    let numbered = ids.into_iter().enumerate();
+    let events = numbered.filter_map(move |(number, id)| {
+        let item = store.objects(&gvr)?.item(id)?;
+        Some(shown.event(&item.object(), number == 0))
     });
     futures::stream::iter(events)
 }

@@ -114,18 +114,22 @@ impl Armed {
         if let Some(choice) = &fault.nodes {
             let (nodes, count) = settle(
                 choice,
-                store.node_names().map(|name| (String::new(), name)),
+                store
+                    .nodes()
+                    .map(|node| (String::new(), node.name().into_owned())),
                 &draws,
             );
             members.nodes = nodes;
             counts.push(format!("{count} nodes"));
         }
         if let Some(choice) = &fault.pods {
-            let pods = store.pods().filter(|(namespace, _, node)| {
-                fault.pattern.has_namespace(Some(namespace))
+            let pods = store.pods().filter(|pod| {
+                let node = pod.text("/spec/nodeName");
+                fault.pattern.has_namespace(Some(&pod.namespace()))
                     && members.have_node(node.as_deref(), |n| draws.draw(n))
             });
-            let (pods, count) = settle(choice, pods.map(|(s, n, _)| (s, n)), &draws);
+            let pods = pods.map(|pod| (pod.namespace().into_owned(), pod.name().into_owned()));
+            let (pods, count) = settle(choice, pods, &draws);
             members.pods = pods;
             counts.push(format!("{count} pods"));
         }

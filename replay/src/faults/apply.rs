@@ -57,7 +57,7 @@ pub(super) fn unretrievable_log(store: &Store, asked: &Asked) -> Response {
     let (namespace, name) = (asked.namespace.as_deref(), asked.name.as_deref());
     let pod = store.pod(namespace.unwrap_or_default(), name.unwrap_or_default());
     let container = asked.query.text("container");
-    let id = pod.and_then(|pod| container_id(pod, container));
+    let id = pod.and_then(|pod| container_id(&pod.object(), container));
     let id = id.unwrap_or_else(|| {
         let id = bundle::sha256_hex(format!("{}\0{container}", asked.path).as_bytes());
         format!("containerd://{id}")

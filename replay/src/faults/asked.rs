@@ -85,8 +85,7 @@ impl Asked {
 
 fn node_of(store: &Store, namespace: Option<&str>, pod: &str) -> Option<String> {
     let pod = store.pod(namespace.unwrap_or_default(), pod)?;
-    let node = pod.pointer("/spec/nodeName")?.as_str()?;
-    Some(node.to_owned())
+    Some(pod.text("/spec/nodeName")?.into_owned())
 }
 
 /// What an API server calls what is done.

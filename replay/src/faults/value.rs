@@ -130,6 +130,11 @@ pub(super) fn share(node: &Node, mistakes: &mut Vec<Mistake>) -> Option<u32> {
 pub(super) fn choice(node: &Node, what: &str, mistakes: &mut Vec<Mistake>) -> Option<Choice> {
     match &node.content {
         Content::Scalar(text) if text.ends_with('%') => share(node, mistakes).map(Choice::Share),
+        Content::Scalar(text) if text.parse::<f64>().is_ok() => {
+            let detail = format!("`{text}` is neither a name nor a share; write `{text}%`");
+            mistake(node, detail, mistakes);
+            None
+        }
         _ => Some(Choice::Named(globs(node, what, mistakes))),
     }
 }

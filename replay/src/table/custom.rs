@@ -43,8 +43,8 @@ fn printer_columns(store: &Store, gvr: &Gvr) -> Option<Vec<Value>> {
         plural: "customresourcedefinitions".to_owned(),
     };
     let wanted = format!("{}.{}", gvr.plural, gvr.group);
-    let held = store.held(&definitions)?;
-    let definition = held.find("", &wanted)?;
+    let definition = store.objects(&definitions)?.find("", &wanted)?;
+    let definition = definition.object();
     let versions = definition.pointer("/spec/versions")?.as_array()?;
     let version = versions.iter().find(|v| text(v, "/name") == gvr.version)?;
     Some(version.get("additionalPrinterColumns")?.as_array()?.clone())

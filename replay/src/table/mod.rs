@@ -124,11 +124,20 @@ impl Table {
         table(&Value::Null, &json!([]), &metadata)
     }
 
+    /// The table of a list up to its rows.
+    pub(crate) fn head(&self, metadata: &Value) -> String {
+        let columns = self.columns();
+        format!(
+            r#"{{"kind":"Table","apiVersion":"meta.k8s.io/v1","metadata":{metadata},"columnDefinitions":{columns},"rows":["#
+        )
+    }
+
     fn columns(&self) -> Value {
         self.kind.columns.iter().map(Column::to_json).collect()
     }
 
-    fn cells(&self, item: Value) -> Value {
+    /// The row of an object.
+    pub(crate) fn cells(&self, item: Value) -> Value {
         let mut row = json!({"cells": (self.kind.cells)(&item, &self.clock)});
         match self.include {
             Include::Nothing => {}

@@ -12,7 +12,7 @@ use http::{HeaderMap, Request};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper_util::rt::TokioIo;
-use linkerd_replay::{Faults, Replay, Store, serve};
+use linkerd_replay::{Faults, Replay, Scale, Store, serve};
 use serde_json::Value;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
@@ -104,6 +104,27 @@ impl Server {
         let faults = Faults::parse(faults).unwrap_or_else(|mistakes| panic!("{mistakes}"));
         let store = Store::open(&recording(name)).unwrap();
         Self::serve(Replay::from(store).with_faults(&faults)).await
+    }
+
+    /// A recording multiplied.
+    pub(crate) async fn large(name: &str, scale: &Scale) -> Self {
+        let store = Store::open(&recording(name)).unwrap();
+        Self::serve(store.scaled(scale).unwrap().into()).await
+    }
+
+    /// All items of a list, taken in pages.
+    pub(crate) async fn pages(&self, path: &str, limit: usize) -> Vec<Value> {
+        let mut items = Vec::new();
+        let mut token = String::new();
+        loop {
+            let path = format!("{path}?limit={limit}&continue={token}");
+            let mut page = self.get(&path).await.json();
+            items.append(page["items"].as_array_mut().unwrap());
+            match page["metadata"]["continue"].as_str() {
+                Some(next) => next.clone_into(&mut token),
+                None => return items,
+            }
+        }
     }
 
     async fn serve(replay: Replay) -> Self {

@@ -6,7 +6,7 @@
 //! the bundle has compressed so far, and the writer's word is final.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bundle::{Outcome, Size, SourceKind};
 
@@ -17,8 +17,8 @@ use crate::queue::Priority;
 const FRAME_BYTES: u64 = 48 << 10;
 /// Compressed bytes that an item takes in manifest and index.
 const ITEM_BYTES: u64 = 150;
-/// Plain bytes per compressed byte before anything was written.
-const USUAL_RATIO: f64 = 8.0;
+/// Plain bytes per compressed byte before anything is known: that of lines of random digits.
+const LEAST_RATIO: f64 = 2.0;
 /// A share below this is not worth asking a node for, in plain bytes.
 const LEAST_SHARE: u64 = 16 << 10;
 
@@ -36,23 +36,25 @@ pub struct Budget {
 struct State {
     /// Logs that have not begun, by priority.
     logs: BTreeMap<Priority, u64>,
-    /// Plain bytes that shares were given for that are still in use.
+    /// Plain bytes of shares that are not yet written.
     granted: u64,
     written: Size,
+    /// Plain bytes per compressed byte of what was last written.
+    last_ratio: f64,
     /// Compressed bytes of scrapes.
     scraped: u64,
     items: u64,
 }
 
-/// What a log may have. Given back when it is dropped.
+/// What a log may have. Given back when it is dropped: once the log is written.
 #[derive(Debug)]
-pub struct Share<'a> {
-    budget: &'a Budget,
+pub struct Share {
+    budget: Arc<Budget>,
     /// Plain bytes.
     pub bytes: u64,
 }
 
-impl Drop for Share<'_> {
+impl Drop for Share {
     fn drop(&mut self) {
         let mut state = self.budget.lock();
         state.granted = state.granted.saturating_sub(self.bytes);
@@ -79,11 +81,16 @@ impl Budget {
         *self.lock().logs.entry(priority).or_default() += 1;
     }
 
+    /// Counts logs whose priority is not yet known; until it is, they are the least important.
+    pub fn expect_others(&self, logs: u64) {
+        self.lock().logs.insert(Priority::Ordinary, logs);
+    }
+
     /// What a log may have whose turn has come.
     ///
     /// # Errors
     /// [`Trouble`] when nothing is left.
-    pub fn share(&self, priority: Priority) -> Result<Share<'_>, Trouble> {
+    pub fn share(self: &Arc<Self>, priority: Priority) -> Result<Share, Trouble> {
         let mut state = self.lock();
         let peers = state.logs.entry(priority).or_default();
         let among = (*peers).max(1);
@@ -107,10 +114,8 @@ impl Budget {
         };
         state.granted = state.granted.saturating_add(bytes);
         drop(state);
-        Ok(Share {
-            budget: self,
-            bytes,
-        })
+        let budget = Arc::clone(self);
+        Ok(Share { budget, bytes })
     }
 
     /// Whether a port may be scraped. Scrapes of pods that are well may take a quarter of the
@@ -150,10 +155,17 @@ impl Budget {
         }
     }
 
+    /// Whether what is yet to be compressed might be too much, so that it should be written now.
+    pub fn is_tight(&self, written: Size) -> bool {
+        let Some(max) = self.max else { return false };
+        let left = max.saturating_sub(written.packed + self.lock().frame(max));
+        written.pending > left / 8
+    }
+
     /// Takes note of what was written, and of an item that ended.
     pub fn note(&self, source: SourceKind, bytes: u64, written: Size) {
         let mut state = self.lock();
-        state.written = written;
+        state.note(written);
         state.items += 1;
         if matches!(
             source,
@@ -183,15 +195,33 @@ impl Budget {
 }
 
 impl State {
-    /// Plain bytes that may still be promised.
+    /// Plain bytes that may still be promised; a little is kept back for what compresses worse
+    /// than was thought.
     fn left(&self, max: u64) -> u64 {
-        self.room(max).saturating_sub(self.granted)
+        (self.room(max) / 5 * 4).saturating_sub(self.granted)
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+    fn note(&mut self, written: Size) {
+        const ENOUGH: u64 = 4 << 10;
+        let before = self.written;
+        let packed = written.packed.saturating_sub(before.packed);
+        let plain = written.plain.saturating_sub(before.plain);
+        if packed >= ENOUGH {
+            self.last_ratio = plain as f64 / packed as f64;
+        }
+        self.written = written;
+    }
+
+    /// Compressed bytes that are not for content.
+    fn frame(&self, max: u64) -> u64 {
+        let to_come: u64 = self.logs.values().sum();
+        FRAME_BYTES.min(max / 8) + (self.items + to_come) * ITEM_BYTES
     }
 
     /// Plain bytes that still fit.
     fn room(&self, max: u64) -> u64 {
-        let to_come: u64 = self.logs.values().sum();
-        let frame = FRAME_BYTES.min(max / 8) + (self.items + to_come) * ITEM_BYTES;
+        let frame = self.frame(max);
         let taken = self.written.packed + self.packed(self.written.pending);
         let left = max.saturating_sub(frame).saturating_sub(taken);
         #[expect(
@@ -215,16 +245,15 @@ impl State {
         (plain as f64 / self.ratio()) as u64
     }
 
-    /// Plain bytes per compressed byte, a little less than so far: logs compress worse than
-    /// lists.
+    /// Plain bytes per compressed byte, a little less than so far: what comes may compress worse.
     #[expect(clippy::cast_precision_loss, reason = "an estimate")]
     fn ratio(&self) -> f64 {
-        const ENOUGH: u64 = 256 << 10;
+        const ENOUGH: u64 = 32 << 10;
         if self.written.packed < ENOUGH {
-            return USUAL_RATIO / 2.0;
+            return LEAST_RATIO;
         }
-        let ratio = self.written.plain as f64 / self.written.packed as f64;
-        (ratio * 0.8).clamp(2.0, 30.0)
+        let overall = self.written.plain as f64 / self.written.packed as f64;
+        (overall.min(self.last_ratio) * 0.9).clamp(1.0, 30.0)
     }
 }
 
@@ -245,18 +274,18 @@ mod tests {
 
     #[test]
     fn without_a_limit_every_log_may_have_all() {
-        let budget = Budget::new(None, 100);
+        let budget = Arc::new(Budget::new(None, 100));
         budget.expect_log(Priority::Ordinary);
         assert_eq!(budget.share(Priority::Ordinary).unwrap().bytes, 100);
     }
 
     #[test]
     fn the_important_share_half_of_what_is_left_and_leave_the_rest() {
-        let budget = Budget::new(Some(10_000_000), 1 << 30);
+        let budget = Arc::new(Budget::new(Some(10_000_000), 1 << 30));
         (0..4).for_each(|_| budget.expect_log(Priority::Sick));
         (0..10).for_each(|_| budget.expect_log(Priority::Ordinary));
         let first = budget.share(Priority::Sick).unwrap();
-        let room = budget.lock().room(10_000_000);
+        let room = budget.lock().room(10_000_000) / 5 * 4;
         assert!(
             first.bytes.abs_diff(room / 8) < 10,
             "{} of {room}",
@@ -268,12 +297,12 @@ mod tests {
         assert_eq!(budget.lock().granted, 0);
         (0..3).for_each(|_| drop(budget.share(Priority::Sick).unwrap()));
         let last = budget.share(Priority::Ordinary).unwrap();
-        assert!(last.bytes.abs_diff(budget.lock().room(10_000_000) / 10) < 10);
+        assert!(last.bytes.abs_diff(budget.lock().room(10_000_000) / 50 * 4) < 10);
     }
 
     #[test]
     fn what_is_spent_is_said() {
-        let budget = Budget::new(Some(1_000_000), 1 << 30);
+        let budget = Arc::new(Budget::new(Some(1_000_000), 1 << 30));
         budget.expect_log(Priority::Ordinary);
         let written = Size {
             packed: 990_000,

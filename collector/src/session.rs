@@ -8,7 +8,7 @@ use bundle::{LedgerRow, Outcome, SourceKind};
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use crate::budget::Budget;
+use crate::budget::{Budget, Share};
 use crate::checkpoint::Planned;
 use crate::cluster::{Cluster, Trouble};
 use crate::journal::Journal;
@@ -96,6 +96,8 @@ pub struct Captured {
     pub note: Option<String>,
     /// Why it is not all there is.
     pub cut: Option<String>,
+    /// What of the budget is its own until it is written.
+    pub share: Option<Share>,
 }
 
 impl Captured {
@@ -108,6 +110,7 @@ impl Captured {
             via: None,
             note: None,
             cut: None,
+            share: None,
         }
     }
 }
@@ -125,6 +128,23 @@ impl Begun {
         Self {
             at: Timestamp::now(),
             clock: Instant::now(),
+        }
+    }
+
+    /// The row of an item that ends now, as if all were well.
+    fn row(self, item: &Item) -> LedgerRow {
+        LedgerRow {
+            source: item.source,
+            object: item.object.clone(),
+            outcome: Outcome::Complete,
+            reason: None,
+            bytes: 0,
+            path: None,
+            at: Some(self.at),
+            duration_ms: u64::try_from(self.clock.elapsed().as_millis()).ok(),
+            status: None,
+            items: None,
+            via: None,
         }
     }
 }
@@ -158,21 +178,11 @@ impl Session {
         begun: Begun,
         result: Result<Captured, Trouble>,
     ) -> bool {
-        let mut row = LedgerRow {
-            source: item.source,
-            object: item.object,
-            outcome: Outcome::Complete,
-            reason: None,
-            bytes: 0,
-            path: None,
-            at: Some(begun.at),
-            duration_ms: u64::try_from(begun.clock.elapsed().as_millis()).ok(),
-            status: None,
-            items: None,
-            via: None,
-        };
+        let mut row = begun.row(&item);
+        let mut share = None;
         let content = match result {
             Ok(captured) => {
+                share = captured.share;
                 row.status = captured.status;
                 row.items = captured.items;
                 row.via = captured.via.map(str::to_owned);
@@ -209,7 +219,12 @@ impl Session {
         };
         let is_there = content.is_some();
         self.progress.end(row.outcome);
-        self.sink.deliver(Delivery::Ended { row, content }).await;
+        let delivery = Delivery::Ended {
+            row: Box::new(row),
+            content,
+            share,
+        };
+        self.sink.deliver(delivery).await;
         is_there
     }
 

@@ -9,7 +9,7 @@ use bundle::layout::EntryKind;
 use bundle::{BundleWriter, EntryPath, LedgerRow, Manifest, Outcome, SourceKind, WriteError};
 use tokio::sync::mpsc;
 
-use crate::budget::Budget;
+use crate::budget::{Budget, Share};
 use crate::spool::Content;
 use crate::stop::{Stop, StopReason};
 
@@ -19,9 +19,11 @@ pub enum Delivery {
     /// How an item ended. Path and bytes of the row are filled in when the content is written.
     Ended {
         /// Its row.
-        row: LedgerRow,
+        row: Box<LedgerRow>,
         /// Where its content goes, and the content.
         content: Option<(EntryPath, Content)>,
+        /// What of the budget is its own until it is written.
+        share: Option<Share>,
     },
     /// All that is planned, as a checkpoint in which every row is skipped.
     Planned(Content),
@@ -120,7 +122,15 @@ impl Thread {
     fn run(mut self, mut receiver: mpsc::Receiver<Delivery>) -> Written {
         while let Some(delivery) = receiver.blocking_recv() {
             let written = match delivery {
-                Delivery::Ended { row, content } => self.end(row, content),
+                Delivery::Ended {
+                    row,
+                    content,
+                    share,
+                } => {
+                    let ended = self.end(*row, content);
+                    drop(share);
+                    ended
+                }
                 Delivery::Planned(content) => self.plan(&content),
             };
             if let Err(e) = written {
@@ -147,7 +157,8 @@ impl Thread {
                     row.reason = Some(trouble.reason);
                     Ok(())
                 } else if self.taken.insert(path.clone()) {
-                    writer.append(&path, bytes, &mut content.reader()).map(|_| {
+                    let appended = append(writer, &path, &content, &self.budget);
+                    appended.map(|()| {
                         row.bytes = bytes;
                         row.path = Some(path);
                         self.budget.note(row.source, bytes, writer.size());
@@ -203,4 +214,17 @@ impl Thread {
             .note(SourceKind::Bundle, content.len(), writer.size());
         Ok(())
     }
+}
+
+fn append(
+    writer: &mut BundleWriter,
+    path: &EntryPath,
+    content: &Content,
+    budget: &Budget,
+) -> Result<(), WriteError> {
+    writer.append(path, content.len(), &mut content.reader())?;
+    if budget.is_tight(writer.size()) {
+        writer.flush()?;
+    }
+    Ok(())
 }

@@ -11,7 +11,7 @@ mod support;
 
 use bundle::Outcome;
 use serde_json::{Value, json};
-use support::{Reply, Run, Server, collect, list, pod};
+use support::{Reply, Run, Server, collect, forbidden, list, pod};
 
 /// Lines that hardly compress, in the order of their times.
 fn log(seed: &str, lines: u32) -> String {
@@ -50,6 +50,9 @@ fn cluster() -> Server {
         }
         if path.ends_with("/log") {
             return Some(Reply::Text(log(path, 2000)));
+        }
+        if path.ends_with("/portforward") {
+            return Some(forbidden("pods/portforward"));
         }
         let denied = r#"inbound_tcp_authz_deny_total{client_id="cart-2.shop.id"} 3"#;
         match path
@@ -123,11 +126,11 @@ fn a_bundle_keeps_its_size_and_gives_the_most_to_the_most_important() {
 
 #[test]
 fn a_long_log_keeps_both_ends_and_both_log_and_ledger_say_what_is_missing() {
-    let run = collect(&cluster(), &["--max-size", "400k", "--no-port-forward"]);
+    let run = collect(&cluster(), &["--max-size", "200k", "--no-port-forward"]);
     let (outcome, reason) = run.outcome("linkerd/destination/linkerd-proxy");
     assert_eq!(outcome, Outcome::Truncated);
     assert!(
-        reason.ends_with("its share of `--max-size` 400k"),
+        reason.ends_with("its share of `--max-size` 200k"),
         "{reason}"
     );
     let text = run.entry("cluster-resources/pods/logs/linkerd/destination/linkerd-proxy.log");

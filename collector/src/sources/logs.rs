@@ -68,10 +68,13 @@ fn queue_one(session: &Session, log: Log, item: Item) {
     let priority = log.priority;
     let work = move |session: Arc<Session>| async move {
         let share = session.budget.share(log.priority);
-        let bytes = share.as_ref().map_or(0, |s| s.bytes);
         let capture = async {
-            share.as_ref().map_err(Trouble::clone)?;
-            log.capture(&session, bytes).await
+            let share = share?;
+            let captured = log.capture(&session, share.bytes).await?;
+            Ok(Captured {
+                share: Some(share),
+                ..captured
+            })
         };
         session.capture(item, capture).await;
     };

@@ -130,6 +130,7 @@ pub async fn queue_pods(session: &Arc<Session>) {
             .await;
     }
     let is_limited = session.budget.is_limited();
+    let mut later = 0;
     for pod in &mesh.pods {
         let priority = choice.priority(pod);
         // Ports before logs: they are asked by more ways, and are of this very moment.
@@ -137,9 +138,15 @@ pub async fn queue_pods(session: &Arc<Session>) {
             admin::queue(session, pod, choice.is_control_plane(pod), priority).await;
         }
         // Where not all will fit, what the metrics tell says which logs come next.
-        if !is_limited || priority <= Priority::Sick {
+        let is_now = !is_limited || priority <= Priority::Sick;
+        if is_now {
             logs::queue(session, pod, choice.wants_logs(pod), priority).await;
+        } else if choice.wants_logs(pod).is_ok() {
+            later += pod.containers.len() as u64;
         }
+    }
+    if is_limited {
+        session.budget.expect_others(later);
     }
     certificates::queue_servers(session, &mesh).await;
     secrets(session, &linkerd).await;
@@ -151,6 +158,7 @@ pub async fn queue_the_rest(session: &Arc<Session>) {
     if !session.budget.is_limited() {
         return;
     }
+    session.budget.expect_others(0);
     let mesh = std::mem::take(&mut *session.mesh());
     let failing = std::mem::take(&mut *session.failing());
     let linkerd = mesh.linkerd_namespace(session.plan.scope.linkerd_namespace.as_deref());

@@ -19,13 +19,14 @@ fn log(seed: &str, lines: u32) -> String {
         (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3)
     });
     let lines = (0..lines).map(|i| {
-        let mut words = String::new();
-        for _ in 0..8 {
+        let words = (0..8).map(|_| {
             state = state
                 .wrapping_mul(6_364_136_223_846_793_005)
                 .wrapping_add(1);
-            words.push_str(&format!("{:013x}", state >> 12));
-        }
+            format!("{:013x}", state >> 12)
+        });
+        let words: Vec<String> = words.collect();
+        let words = words.concat();
         format!(
             "2026-11-23T00:{:02}:{:02}Z {i} {words}\n",
             i / 60 % 60,

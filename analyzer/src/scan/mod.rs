@@ -21,7 +21,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bundle::layout::EntryKind;
-use bundle::{Block, Bundle, EntryInfo, Interest, Manifest, Problem, ProblemKind, Visitor};
+use bundle::{
+    Block, Bundle, Checkpoints, EntryInfo, Interest, Manifest, Problem, ProblemKind, Visitor,
+};
 
 use crate::facts::{self, Demand, LogEnd, Piece};
 pub(crate) use lines::{LogMatcher, Scanner};
@@ -33,7 +35,9 @@ use origin::Origin;
 pub(crate) struct Gathered {
     pub(crate) pieces: Vec<Piece>,
     pub(crate) scanned: Scanned,
+    /// That of the bundle, or of one that was never finished what its checkpoints come to.
     pub(crate) manifest: Option<Manifest>,
+    checkpoints: Checkpoints,
     /// What could not be read, in a stable order.
     pub(crate) problems: Vec<Problem>,
     /// Entries seen, with their sizes.
@@ -95,6 +99,8 @@ fn finish(visitor: Pass<'_>) -> Gathered {
         .unwrap_or_else(PoisonError::into_inner);
     gathered.problems.sort();
     gathered.problems.dedup();
+    let checkpoints = std::mem::take(&mut gathered.checkpoints);
+    gathered.manifest = gathered.manifest.take().or_else(|| checkpoints.manifest());
     let ends = gathered.scanned.logs.iter().map(|(entry, log)| {
         Piece::LogEnd(Box::new(LogEnd {
             entry: entry.clone(),
@@ -148,7 +154,11 @@ impl Pass<'_> {
 
 impl Visitor for Pass<'_> {
     fn interest(&self, entry: &EntryInfo) -> Interest {
-        if facts::wants(entry) || entry.kind == EntryKind::Manifest {
+        let tells_of_all = matches!(
+            entry.kind,
+            EntryKind::Manifest | EntryKind::Checkpoint { .. }
+        );
+        if facts::wants(entry) || tells_of_all {
             Interest::Whole
         } else if origin::is_log(entry) {
             Interest::Blocks
@@ -168,6 +178,10 @@ impl Visitor for Pass<'_> {
                 Ok(manifest) => found.manifest = Some(manifest),
                 Err(problem) => found.problems.push(problem),
             });
+            return;
+        }
+        if let EntryKind::Checkpoint { .. } = entry.kind {
+            self.with(|found| found.checkpoints.add(&entry.kind, &bytes));
             return;
         }
         let pieces = self.guarded(entry, || facts::parse(entry, &bytes, self.demand));

@@ -316,8 +316,14 @@ fn proxied(answer: Answer) -> (Answer, &'static str) {
 
 /// Why neither way led to an answer.
 fn both(first: &Trouble, second: &Trouble) -> Trouble {
+    // Who says that the pod is gone, or that this user may not, knows more than who says nothing.
+    let has_word = matches!(second.outcome, Outcome::Absent | Outcome::Refused);
+    let outcome = match first.outcome {
+        Outcome::TimedOut if has_word => second.outcome,
+        outcome => outcome,
+    };
     Trouble {
-        outcome: first.outcome,
+        outcome,
         status: first.status.or(second.status),
         reason: format!(
             "port-forward: {}; pod proxy: {}",

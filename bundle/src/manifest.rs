@@ -87,7 +87,8 @@ pub struct LedgerRow {
     pub object: String,
     /// How it ended.
     pub outcome: Outcome,
-    /// Why it did not end as `complete`, in words: HTTP status, limit, message.
+    /// Why it did not end as `complete`, in words: HTTP status, limit, message; or what else is to
+    /// be known of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// Bytes that went into the bundle.

@@ -5,6 +5,7 @@
 //! the number of threads.
 
 mod blocks;
+mod json;
 mod keep;
 mod pool;
 mod tar_gz;
@@ -254,9 +255,10 @@ impl BundleWriter {
         };
         let path =
             EntryPath::parse("manifest.json").map_err(|e| failed(std::io::Error::other(e)))?;
-        let mut json =
-            serde_json::to_vec_pretty(&manifest).map_err(|e| failed(std::io::Error::other(e)))?;
-        json.push(b'\n');
+        let length = json::length(|out| json::pretty(&manifest, out)).map_err(failed)?;
+        let mut json = Vec::with_capacity(length);
+        json::pretty(&manifest, &mut json).map_err(failed)?;
+        drop(manifest);
         let mut content = json.as_slice();
         self.append_unrecorded(&path, json.len() as u64, &mut content)?;
         let failed = |source| WriteError::Io {

@@ -7,6 +7,7 @@ use std::io::{self, Write};
 use flate2::{Compression, GzBuilder};
 
 use super::blocks::{BLOCK_BYTES, Blocks};
+use super::json;
 use super::pool::{Packed, Pool};
 use super::{AppendError, Size, WriterOptions};
 use crate::EntryPath;
@@ -126,16 +127,18 @@ impl TarGzWriter {
             members: std::mem::take(&mut self.members).into(),
             entries: std::mem::take(&mut self.entries),
         };
-        let json = index.to_json()?;
-        let head = header(&self.options, INDEX_NAME, json.len() as u64)?;
+        let length = json::length(|out| json::line(&index, out))?;
+        let head = header(&self.options, INDEX_NAME, length as u64)?;
+        let padding = length.next_multiple_of(TAR_BLOCK) - length + 2 * TAR_BLOCK;
+        self.open.reserve_exact(head.len() + length + padding);
         self.push(&head);
-        self.push(&json);
-        let padding = json.len().next_multiple_of(TAR_BLOCK) - json.len();
-        self.push(&vec![0; padding + 2 * TAR_BLOCK]);
+        json::line(&index, &mut self.open)?;
+        drop(index);
+        let crc = crc32fast::hash(self.open.get(head.len()..).unwrap_or_default());
+        self.push(&vec![0; padding]);
         self.cut()?;
         self.drain()?;
-        let footer = footer(index_offset, crc32fast::hash(&json));
-        self.file.write_all(&footer)?;
+        self.file.write_all(&footer(index_offset, crc))?;
         self.file.sync_all()?;
         Ok(self.written + FOOTER_BYTES as u64)
     }

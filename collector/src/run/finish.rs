@@ -47,9 +47,11 @@ pub(super) fn finish(
         journal,
         sink,
         redactions,
+        mesh,
         ..
     } = session;
-    drop(sink);
+    // What is written now may be large in a large cluster; what is known of it is no longer needed.
+    drop((sink, mesh));
     let written = writing.wait().context("the writing thread ended early")?;
     let writer = written.writer.context(UNFINISHED)?;
     let mut writer = writer.context("there is no bundle to finish")?;

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::certificates;
 use crate::cluster::{AdminConnection, Answer, Trouble};
-use crate::mesh::{Container, ContainerState, Pod, Proxy};
+use crate::mesh::{Container, ContainerState, Pod};
 use crate::nodes;
 use crate::queue::{Job, Priority};
 use crate::redact::TextRedactor;
@@ -59,7 +59,7 @@ pub(super) async fn queue(
         };
         match no_way(session, &proxy.state) {
             Some(trouble) => leave_out_proxy(session, &port, &trouble).await,
-            None => queue_proxy(session, port, proxy.clone(), priority),
+            None => queue_proxy(session, port, priority),
         }
     }
     for container in pod.containers.iter().filter(|_| is_control_plane) {
@@ -123,7 +123,7 @@ async fn leave_out_proxy(session: &Session, port: &Port, trouble: &Trouble) {
     session.leave_out(identity, trouble.clone()).await;
 }
 
-fn queue_proxy(session: &Session, port: Port, proxy: Proxy, priority: Priority) {
+fn queue_proxy(session: &Session, port: Port, priority: Priority) {
     (1..=SCRAPES).for_each(|n| session.intend(&port.scrape_item(n)));
     session.intend(&port.state_item());
     session.intend(&certificates::identity_item(&port.pod));
@@ -132,7 +132,7 @@ fn queue_proxy(session: &Session, port: Port, proxy: Proxy, priority: Priority) 
         scrape(&session, &port, 1).await;
         let state = proxy_state(&session, &port);
         session.capture(port.state_item(), state).await;
-        certificates::capture_identity(&session, &port.pod, &proxy).await;
+        certificates::capture_identity(&session, &port.pod).await;
     });
     session.queue.push(job.on(node));
 }

@@ -8,7 +8,7 @@ use bundle::layout::EntryKind;
 use bundle::{Outcome, SourceKind};
 
 use crate::cluster::{Trouble, Tunnel, presented_chain};
-use crate::mesh::{Mesh, Pod, Proxy};
+use crate::mesh::{Mesh, Pod};
 use crate::nodes::Way;
 use crate::queue::{Job, Priority};
 use crate::session::{Captured, Item, Session};
@@ -25,11 +25,13 @@ pub(super) fn identity_item(pod: &Pod) -> Item {
 }
 
 /// Captures the chain that a proxy presents on its admin port.
-pub(super) async fn capture_identity(session: &Session, pod: &Pod, proxy: &Proxy) {
+pub(super) async fn capture_identity(session: &Session, pod: &Pod) {
     let capture = async {
-        let name = proxy.identity.as_deref();
-        let name = name.ok_or_else(|| Trouble::absent("the proxy has no identity"))?;
-        chain(session, pod, proxy.admin_port, name).await
+        let proxy = pod.proxy.as_ref();
+        let named = proxy.and_then(|p| Some((p.admin_port, p.identity.as_deref()?)));
+        let none = || Trouble::absent("the proxy has no identity");
+        let (port, name) = named.ok_or_else(none)?;
+        chain(session, pod, port, name).await
     };
     session.capture(identity_item(pod), capture).await;
 }

@@ -23,7 +23,7 @@ pub(super) async fn queue(
     wanted: Result<(), &'static str>,
     priority: Priority,
 ) {
-    for container in &pod.containers {
+    for (number, container) in pod.containers.iter().enumerate() {
         for previous in [false, true] {
             if previous && !container.has_previous {
                 continue;
@@ -37,40 +37,41 @@ pub(super) async fn queue(
             {
                 let reason = format!("the container has not started: {why}");
                 session.leave_out(item, Trouble::absent(reason)).await;
-            } else {
+            } else if !session.kept.has(&item) {
+                session.intend(&item);
                 let log = Log {
                     pod: Arc::clone(pod),
-                    container: container.name.clone(),
+                    container: number,
                     previous,
                     priority,
                 };
-                queue_one(session, log, item);
+                queue_one(session, log);
             }
         }
     }
 }
 
-/// A log that is asked for.
+/// A log that is asked for. Small, since there is one of them for each that waits.
 struct Log {
     pod: Arc<Pod>,
-    container: String,
+    /// Number of the container.
+    container: usize,
     previous: bool,
     priority: Priority,
 }
 
-fn queue_one(session: &Session, log: Log, item: Item) {
-    if session.kept.has(&item) {
-        return;
-    }
-    let node = log.pod.node.clone();
-    session.intend(&item);
+fn queue_one(session: &Session, log: Log) {
     session.budget.expect_log(log.priority);
-    let priority = log.priority;
+    let (node, priority) = (log.pod.node.clone(), log.priority);
     let work = move |session: Arc<Session>| async move {
         let share = session.budget.share(log.priority);
+        let Some(container) = log.pod.containers.get(log.container) else {
+            return;
+        };
+        let item = item(&log.pod, container, log.previous);
         let capture = async {
             let share = share?;
-            let captured = log.capture(&session, share.bytes).await?;
+            let captured = log.capture(&session, container, share.bytes).await?;
             Ok(Captured {
                 share: Some(share),
                 ..captured
@@ -98,18 +99,23 @@ fn item(pod: &Pod, container: &Container, previous: bool) -> Item {
 
 impl Log {
     /// Captures both ends of the log, `bytes` of it at most.
-    async fn capture(&self, session: &Session, bytes: u64) -> Result<Captured, Trouble> {
+    async fn capture(
+        &self,
+        session: &Session,
+        container: &Container,
+        bytes: u64,
+    ) -> Result<Captured, Trouble> {
         let node = self.pod.node.as_deref();
         session.nodes.check(node, Way::Log)?;
-        let result = stream(session, &self.path(session), bytes).await;
+        let result = stream(session, &self.path(session, container), bytes).await;
         let result = result.map_err(judge);
         session.nodes.note(node, Way::Log, &result);
         result
     }
 
-    fn path(&self, session: &Session) -> String {
+    fn path(&self, session: &Session, container: &Container) -> String {
         let (namespace, pod) = (&self.pod.namespace, &self.pod.name);
-        let container = escape(&self.container);
+        let container = escape(&container.name);
         let mut path = format!(
             "/api/v1/namespaces/{namespace}/pods/{pod}/log?container={container}&timestamps=true"
         );

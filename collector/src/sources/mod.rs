@@ -150,7 +150,10 @@ pub async fn queue_pods(session: &Arc<Session>) {
     }
     certificates::queue_servers(session, &mesh).await;
     secrets(session, &linkerd).await;
-    *session.mesh() = mesh;
+    // Jobs know their pods; the rest is needed only where some are yet to be queued.
+    if is_limited || session.plan.dry_run {
+        *session.mesh() = mesh;
+    }
 }
 
 /// Queues the logs that were put off until the metrics had told which edges fail.

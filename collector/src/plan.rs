@@ -109,10 +109,16 @@ pub struct Window {
 }
 
 impl Window {
-    /// Whether a moment is in it.
-    pub fn has(&self, moment: Timestamp) -> bool {
-        self.since.is_none_or(|since| moment >= since)
-            && self.until.is_none_or(|until| moment <= until)
+    /// Whether any moment from `first` to `last` is in it.
+    pub fn overlaps(&self, first: Timestamp, last: Timestamp) -> bool {
+        self.since.is_none_or(|since| last >= since)
+            && self.until.is_none_or(|until| first <= until)
+    }
+
+    /// Whether no moment is in it.
+    pub fn is_empty(&self) -> bool {
+        let ends = self.since.zip(self.until);
+        ends.is_some_and(|(since, until)| since > until)
     }
 }
 
@@ -235,7 +241,10 @@ mod tests {
             ..Scope::default()
         };
         let window = scope.window(now);
-        let has = |time: &str| window.has(time.parse().unwrap());
+        let has = |time: &str| {
+            let moment = time.parse().unwrap();
+            window.overlaps(moment, moment)
+        };
         assert!(has("2026-11-23T08:00:00Z") && has("2026-11-23T09:00:00Z"));
         assert!(!has("2026-11-23T07:59:59Z") && !has("2026-11-23T09:00:00.1Z"));
         for moment in [scope.since, scope.until].into_iter().flatten() {

@@ -1,4 +1,4 @@
-//! JSON of known length, so that a large value is in memory once and not twice.
+//! JSON of known length, so that a large value is never in memory as text as well, or only once.
 
 use std::io;
 

@@ -12,7 +12,7 @@ mod tar_gz;
 mod zip;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Read;
+use std::io::{BufWriter, Read};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -256,11 +256,18 @@ impl BundleWriter {
         let path =
             EntryPath::parse("manifest.json").map_err(|e| failed(std::io::Error::other(e)))?;
         let length = json::length(|out| json::pretty(&manifest, out)).map_err(failed)?;
-        let mut json = Vec::with_capacity(length);
-        json::pretty(&manifest, &mut json).map_err(failed)?;
+        let (mut content, pipe) = std::io::pipe().map_err(failed)?;
+        std::thread::scope(|scope| {
+            let manifest = &manifest;
+            // Who no longer reads has met an error of its own.
+            scope.spawn(move || {
+                json::pretty(manifest, &mut BufWriter::new(pipe)).unwrap_or_default();
+            });
+            let appended = self.append_unrecorded(&path, length as u64, &mut content);
+            drop(content);
+            appended
+        })?;
         drop(manifest);
-        let mut content = json.as_slice();
-        self.append_unrecorded(&path, json.len() as u64, &mut content)?;
         let failed = |source| WriteError::Io {
             path: self.partial.clone(),
             source,

@@ -20,7 +20,7 @@ use crate::cluster::{Cluster, Connected, connect};
 use crate::exit::ExitStatus;
 use crate::journal::Journal;
 use crate::nodes::Nodes;
-use crate::plan::Plan;
+use crate::plan::{Plan, Window};
 use crate::progress::Progress;
 use crate::queue::Queue;
 use crate::redact::Counts;
@@ -59,11 +59,21 @@ async fn run(mut plan: Plan, stop: Stop, progress: Progress) -> anyhow::Result<E
     if let Some(reason) = stop.reason() {
         anyhow::bail!("{reason} before anything was captured");
     }
+    // The clock that the nodes' kubelets are likely to go by.
+    let now = connected.cluster.server_date().and_then(|d| d.time());
+    let window = plan.scope.window(now.unwrap_or_else(Timestamp::now));
+    if window.is_empty() {
+        anyhow::bail!("`--since` is later than `--until`, so there is no time between them");
+    }
     let target = Target::choose(&plan, &connected.name, captured_at);
     let head = head(&plan, &connected, captured_at);
     let opened = Opened::new(&plan, &target, earlier.as_ref(), captured_at)?;
-    let (session, writing) =
-        opened.into_session(plan, connected.cluster, head.clone(), (stop, progress));
+    let (session, writing) = opened.into_session(
+        plan,
+        connected.cluster,
+        head.clone(),
+        (window, stop, progress),
+    );
     session.journal.note("info", "connected");
     capture(&session, connected.version, &connected.default_namespace).await;
     let redacted = earlier.map(|e| e.manifest.redactions).unwrap_or_default();
@@ -139,13 +149,10 @@ impl Opened {
         plan: Plan,
         cluster: Cluster,
         head: Manifest,
-        (stop, progress): (Stop, Progress),
+        (window, stop, progress): (Window, Stop, Progress),
     ) -> (Arc<Session>, Writing) {
         let budget = Arc::new(Budget::new(plan.limits.max_size, plan.limits.log_bytes));
         let planned = Planned::new(&head, &self.spools);
-        // The clock that the nodes' kubelets are likely to go by.
-        let server = cluster.server_date().and_then(|d| d.time());
-        let window = plan.scope.window(server.unwrap_or_else(Timestamp::now));
         let (sink, writing) = Sink::start(Desk {
             writer: self.writer,
             ledger: self.taken.rows,

@@ -7,11 +7,10 @@ use std::time::Duration;
 use bundle::Outcome;
 use bundle::layout::EntryKind;
 use bundle::resources::Resource;
-use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::collected::Collected;
-use super::page;
+use super::{events, page};
 use crate::cluster::Trouble;
 use crate::mesh::namespace_of;
 use crate::redact::{Counts, object};
@@ -39,31 +38,6 @@ pub(super) struct Listing {
     pub(super) keep: fn(&Value, &Session, &str) -> bool,
 }
 
-/// Whether an event is of the time that is asked for.
-fn is_in_time(event: &Value, session: &Session, _query: &str) -> bool {
-    let time =
-        |pointer: &str| -> Option<Timestamp> { event.pointer(pointer)?.as_str()?.parse().ok() };
-    let last = [
-        "/series/lastObservedTime",
-        "/lastTimestamp",
-        "/eventTime",
-        "/metadata/creationTimestamp",
-    ];
-    let last = last.into_iter().find_map(time);
-    let first = time("/firstTimestamp")
-        .or_else(|| time("/eventTime"))
-        .or(last);
-    match (first, last) {
-        // An event that went on for a while is of every moment between.
-        (Some(first), Some(last)) => {
-            let window = session.window;
-            window.since.is_none_or(|since| last >= since)
-                && window.until.is_none_or(|until| first <= until)
-        }
-        _ => true,
-    }
-}
-
 impl Listing {
     pub(super) fn built_in(resource: &Resource) -> Self {
         Self {
@@ -75,7 +49,7 @@ impl Listing {
             is_namespaced: resource.namespaced,
             queries: vec![String::new()],
             keep: match resource.folder {
-                "events" => is_in_time,
+                "events" => events::is_in_time,
                 _ => |_, _, _| true,
             },
         }

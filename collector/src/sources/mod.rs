@@ -7,6 +7,7 @@ mod certificates;
 mod collected;
 mod configmaps;
 mod discovery;
+mod events;
 mod lists;
 mod log_lines;
 mod logs;

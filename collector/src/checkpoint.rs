@@ -15,6 +15,7 @@ pub struct Planned {
     spool: Spool,
     tail: String,
     is_empty: bool,
+    is_told: bool,
 }
 
 impl Planned {
@@ -30,13 +31,17 @@ impl Planned {
             spool: spools.spool(),
             tail: after.to_owned(),
             is_empty: true,
+            is_told: false,
         };
         planned.write(before);
         planned
     }
 
-    /// Adds an item.
+    /// Adds an item, unless the plan has been told.
     pub fn add(&mut self, item: &Item) {
+        if self.is_told {
+            return;
+        }
         let row = LedgerRow {
             source: item.source,
             object: item.object.clone(),
@@ -59,6 +64,7 @@ impl Planned {
 
     /// All rows so far as the bytes of a manifest.
     pub fn take(&mut self) -> Content {
+        self.is_told = true;
         let tail = std::mem::take(&mut self.tail);
         self.write(&tail);
         std::mem::replace(&mut self.spool, self.spools.spool()).finish()

@@ -51,6 +51,17 @@ pub(super) async fn queue(
     }
 }
 
+/// Notes the logs of a pod that are queued later, and says how many they may be.
+pub(super) fn intend(session: &Session, pod: &Pod) -> u64 {
+    for container in &pod.containers {
+        session.intend(&item(pod, container, false));
+        if container.has_previous {
+            session.intend(&item(pod, container, true));
+        }
+    }
+    pod.containers.len() as u64
+}
+
 /// A log that is asked for. Small, since there is one of them for each that waits.
 struct Log {
     pod: Arc<Pod>,

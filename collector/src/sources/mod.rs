@@ -143,7 +143,7 @@ pub async fn queue_pods(session: &Arc<Session>) {
         if is_now {
             logs::queue(session, pod, choice.wants_logs(pod), priority).await;
         } else if choice.wants_logs(pod).is_ok() {
-            later += pod.containers.len() as u64;
+            later += logs::intend(session, pod);
         }
     }
     if is_limited {

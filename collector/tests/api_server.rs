@@ -167,6 +167,37 @@ fn a_list_whose_token_has_expired_goes_on_where_the_server_offers_and_says_so() 
 }
 
 #[test]
+fn a_list_that_comes_in_circles_is_cut_and_the_rest_goes_on() {
+    let server = Server::start(move |asked| match asked.path.as_str() {
+        "/api/v1/services" => {
+            let mut page = list(&[json!({"metadata": {"namespace": "shop", "name": "s"}})]);
+            page["metadata"]["continue"] = json!("again");
+            Some(Reply::Json(200, page))
+        }
+        "/api/v1/events" => {
+            let mut page = list(&[json!({"metadata": {"namespace": "shop", "name": "e"}})]);
+            page["metadata"]["continue"] = json!("old");
+            if asked.query("continue").is_empty() {
+                return Some(Reply::Json(200, page));
+            }
+            let mut expired = status(410, "the continue token has expired");
+            expired["metadata"] = json!({"continue": format!("{}x", asked.query("continue"))});
+            Some(Reply::Json(410, expired))
+        }
+        _ => None,
+    });
+    let run = collect(&server, &["--no-port-forward"]);
+    assert_eq!(run.code(), 3);
+    let (outcome, reason) = run.outcome("services/shop");
+    assert_eq!(outcome, Outcome::Truncated);
+    assert!(reason.contains("the list comes in circles"), "{reason}");
+    let (outcome, reason) = run.outcome("events/shop");
+    assert_eq!(outcome, Outcome::Truncated);
+    assert!(reason.contains("HTTP 410"), "{reason}");
+    assert_eq!(run.row("pods/shop").outcome, Outcome::Complete);
+}
+
+#[test]
 fn logs_and_events_are_of_the_time_that_is_asked_for() {
     let server = Server::start(|asked| {
         if asked.path == "/api/v1/events" {

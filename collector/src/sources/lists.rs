@@ -22,6 +22,12 @@ const RESTARTS: u32 = 2;
 /// Attempts at a page that broke off, came as garbage or ended in an error of the server.
 const ATTEMPTS: u32 = 3;
 
+/// How often a list goes on where the server offers after it has forgotten where it was.
+const OFFERS: u32 = 8;
+
+/// Pages of one list: 2.5 million objects. More come only from a server that goes in circles.
+const PAGES: u32 = 10_000;
+
 /// A kind whose objects are listed.
 #[derive(Debug, Clone)]
 pub(super) struct Listing {
@@ -225,6 +231,7 @@ struct Round<'a> {
 
 impl Round<'_> {
     async fn run(&self, collected: &mut Collected) -> Result<(), Trouble> {
+        let (mut pages, mut offers) = (0, 0);
         for query in &self.listing.queries {
             let mut next = String::new();
             loop {
@@ -233,13 +240,22 @@ impl Round<'_> {
                     query,
                     path: page_path(&self.path, query, self.limit, &next),
                 };
-                next = match page.fetch_surely(self.session, collected).await {
+                let token = match page.fetch_surely(self.session, collected).await {
                     Ok(token) => token,
-                    Err(lost) => lost.go_on(collected)?,
+                    Err(lost) if offers == OFFERS => return Err(lost.trouble),
+                    Err(lost) => {
+                        offers += 1;
+                        lost.go_on(collected)?
+                    }
                 };
-                if next.is_empty() {
+                pages += 1;
+                if token.is_empty() {
                     break;
                 }
+                if token == next || pages == PAGES {
+                    return Err(Trouble::failed("the list comes in circles"));
+                }
+                next = token;
             }
         }
         Ok(())

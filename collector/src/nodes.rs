@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bundle::Outcome;
 
@@ -98,7 +99,9 @@ impl Nodes {
         let Some((name, known)) = node.and_then(|n| nodes.get_key_value(n)) else {
             return Ok(());
         };
-        let most = if known.is_distrusted && !known.has_answered(way) {
+        // What has another way beside it need not be tried as often.
+        let is_hopeless = known.is_distrusted || way == Way::PortForward;
+        let most = if is_hopeless && !known.has_answered(way) {
             1
         } else {
             self.silent_after
@@ -110,6 +113,21 @@ impl Nodes {
         let reason =
             format!("node `{name}` has stopped answering by {way}, so it was not asked again");
         Err(Trouble::new(Outcome::TimedOut, reason))
+    }
+
+    /// How long a log of a node may take to begin, where an item has `limit`: half of it while its
+    /// kubelet has let others wait in vain and has never answered.
+    pub fn patience(&self, node: Option<&str>, limit: Duration) -> Duration {
+        let nodes = self.lock();
+        let known = node.and_then(|n| nodes.get(n));
+        let is_doubtful = |n: &Node| {
+            let mut ways = n.unanswered.keys();
+            !n.kubelet_answered && ways.any(|way| way.is_through_kubelet())
+        };
+        match known {
+            Some(node) if is_doubtful(node) => limit / 2,
+            _ => limit,
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Node>> {
@@ -178,6 +196,20 @@ mod tests {
         assert!(nodes.check(a, Way::Log).is_err(), "a dead kubelet");
         nodes.note(a, Way::PortForward, &Ok(()));
         assert!(nodes.check(a, Way::Log).is_ok());
+    }
+
+    #[test]
+    fn a_port_forward_is_given_up_at_once_by_a_kubelet_that_never_answered_and_logs_wait_less() {
+        let nodes = Nodes::new(3);
+        let (a, limit) = (Some("a"), Duration::from_secs(30));
+        assert_eq!(nodes.patience(a, limit), limit);
+        nodes.note(a, Way::PortForward, &late());
+        assert!(nodes.check(a, Way::PortForward).is_err());
+        assert!(nodes.check(a, Way::Log).is_ok() && nodes.check(a, Way::PodProxy).is_ok());
+        assert_eq!(nodes.patience(a, limit), limit / 2);
+        nodes.note(a, Way::Log, &Ok(()));
+        assert!(nodes.check(a, Way::PortForward).is_ok());
+        assert_eq!(nodes.patience(a, limit), limit);
     }
 
     #[test]

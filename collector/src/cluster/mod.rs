@@ -132,11 +132,17 @@ impl Cluster {
         self.within(limit, what, lending).await
     }
 
-    /// Sends a GET and returns the answer once it is known to be a success.
+    /// Sends a GET and returns the answer once it is known to be a success. It has `limit` to
+    /// begin.
     ///
     /// # Errors
     /// [`Trouble`] for everything else.
-    pub async fn get(&self, path: &str, accept: &str) -> Result<Response<Body>, Trouble> {
+    pub async fn get(
+        &self,
+        path: &str,
+        accept: &str,
+        limit: Duration,
+    ) -> Result<Response<Body>, Trouble> {
         let request = || {
             Request::builder()
                 .method(Method::GET)
@@ -144,7 +150,7 @@ impl Cluster {
                 .header(ACCEPT, accept)
                 .body(Body::empty())
         };
-        self.send(request).await
+        self.send(request, limit).await
     }
 
     /// Asks for a page of a list, whatever the answer's status.
@@ -169,7 +175,9 @@ impl Cluster {
     /// # Errors
     /// [`Trouble`] when there is none, or it is no JSON.
     pub async fn get_json(&self, path: &str) -> Result<Value, Trouble> {
-        let answer = self.get(path, "application/json").await?;
+        let answer = self
+            .get(path, "application/json", self.limits.item_timeout)
+            .await?;
         let bytes = self.read_body(answer, self.limits.answer_bytes).await?;
         parse(&bytes)
     }
@@ -188,7 +196,7 @@ impl Cluster {
                 .header(CONTENT_TYPE, "application/json")
                 .body(Body::from(body.clone().into_bytes()))
         };
-        let answer = self.send(request).await?;
+        let answer = self.send(request, self.limits.item_timeout).await?;
         let bytes = self.read_body(answer, self.limits.answer_bytes).await?;
         parse(&bytes)
     }
@@ -237,8 +245,9 @@ impl Cluster {
     async fn send(
         &self,
         request: impl Fn() -> Result<Request<Body>, http::Error>,
+        limit: Duration,
     ) -> Result<Response<Body>, Trouble> {
-        let answer = self.send_any(request, self.limits.item_timeout).await?;
+        let answer = self.send_any(request, limit).await?;
         let status = answer.status();
         if status.is_success() {
             return Ok(answer);

@@ -1,6 +1,7 @@
 //! Container logs, current and previous, streamed through redaction.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bundle::layout::EntryKind;
 use bundle::{Outcome, SourceKind};
@@ -118,7 +119,10 @@ impl Log {
     ) -> Result<Captured, Trouble> {
         let node = self.pod.node.as_deref();
         session.nodes.check(node, Way::Log)?;
-        let result = stream(session, &self.path(session, container), bytes).await;
+        let path = self.path(session, container);
+        let limit = session.plan.limits.item_timeout;
+        let limit = session.nodes.patience(node, limit);
+        let result = stream(session, (&path, limit), bytes).await;
         let result = result.map_err(judge);
         session.nodes.note(node, Way::Log, &result);
         result
@@ -142,9 +146,13 @@ impl Log {
 }
 
 /// Streams a log into a spool. What came before trouble is kept.
-async fn stream(session: &Session, path: &str, bytes: u64) -> Result<Captured, Trouble> {
+async fn stream(
+    session: &Session,
+    (path, limit): (&str, Duration),
+    bytes: u64,
+) -> Result<Captured, Trouble> {
     let cluster = &session.cluster;
-    let answer = cluster.get(path, "*/*").await?;
+    let answer = cluster.get(path, "*/*", limit).await?;
     // A kubelet's logs come in chunks; where something else gave the length, it may be wrong.
     let has_length = answer.headers().contains_key(CONTENT_LENGTH);
     let mut body = Incoming::new(cluster, answer.into_body());

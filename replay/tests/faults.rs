@@ -11,7 +11,13 @@ mod support;
 
 use std::time::Duration;
 
+use futures::{SinkExt as _, StreamExt as _};
+use http::HeaderValue;
 use support::Server;
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::{self, Message};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 const POD: &str = "/api/v1/namespaces/shop/pods/catalog-7cc5f8978b-zwdmb";
 /// Long enough for an answer that does come, on a slow machine as well as on a fast one. A test
@@ -76,12 +82,10 @@ async fn a_dripping_answer_is_whole() {
 }
 
 #[tokio::test]
-async fn delays_add_up_and_the_answer_is_the_true_one() {
-    let faults = "faults: [{effect: {delay: 10ms}}, {effect: {delay: 20ms}}]";
-    let server = Server::sick("healthy", faults).await;
-    let start = tokio::time::Instant::now();
-    assert_eq!(server.get(POD).await.status, 200);
-    assert!(start.elapsed() >= Duration::from_millis(30));
+async fn a_late_answer_is_the_true_one() {
+    let late = sick("{delay: 20ms}").await.get(POD).await;
+    let truth = Server::of_recording("healthy").await.get(POD).await;
+    assert_eq!((late.status, late.body), (200, truth.body));
 }
 
 #[tokio::test]
@@ -279,4 +283,92 @@ async fn a_share_of_the_requests_does_not_depend_on_their_order() {
     assert_eq!(forth, back);
     assert!(forth.iter().any(|(a, b)| *a == 500 || *b == 500));
     assert!(forth.iter().any(|(a, b)| *a == 200 || *b == 200));
+}
+
+/// A port-forward in a WebSocket, and what has come over it of the port's data.
+struct Forwarded {
+    socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    data: Vec<u8>,
+}
+
+impl Forwarded {
+    async fn open(server: &Server) -> Result<Self, tungstenite::Error> {
+        let url = format!("ws://{}{POD}/portforward?ports=4191", server.address);
+        let mut request = url.into_client_request().unwrap();
+        let protocol = HeaderValue::from_static("v4.channel.k8s.io");
+        request
+            .headers_mut()
+            .insert("sec-websocket-protocol", protocol);
+        let (socket, _) = connect_async(request).await?;
+        let data = Vec::new();
+        Ok(Self { socket, data })
+    }
+
+    async fn ask(&mut self) {
+        let question = b"\0GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n";
+        let question = Message::binary(question.to_vec());
+        self.socket.send(question).await.unwrap();
+    }
+
+    /// Reads until so many bytes are there and nothing more comes for a while (true), or the
+    /// connection ends (false).
+    async fn read(&mut self, bytes: usize) -> bool {
+        loop {
+            let next = self.socket.next();
+            let next = if self.data.len() < bytes {
+                Ok(next.await)
+            } else {
+                tokio::time::timeout(SILENCE, next).await
+            };
+            match next {
+                Err(_) => return true,
+                Ok(Some(Ok(Message::Binary(frame)))) => {
+                    // The first frame of each channel repeats the port.
+                    if frame[0] == 0 && frame.as_ref() != [0, 0x5f, 0x10] {
+                        self.data.extend_from_slice(&frame[1..]);
+                    }
+                }
+                Ok(Some(Ok(_))) => {}
+                Ok(_) => return false,
+            }
+        }
+    }
+}
+
+async fn sick_forward(effect: &str) -> Server {
+    let faults = format!("faults: [{{match: {{subresource: portforward}}, effect: {effect}}}]");
+    Server::sick("healthy", &faults).await
+}
+
+#[tokio::test]
+async fn what_is_forwarded_stalls_after_exactly_so_many_bytes() {
+    let server = sick_forward("{stall: {after_bytes: 1234}}").await;
+    let mut forwarded = Forwarded::open(&server).await.unwrap();
+    forwarded.ask().await;
+    assert!(forwarded.read(1234).await, "the connection stays open");
+    assert_eq!(forwarded.data.len(), 1234);
+    assert!(forwarded.data.starts_with(b"HTTP/1.1 200 OK"));
+}
+
+#[tokio::test]
+async fn what_is_forwarded_breaks_off_after_exactly_so_many_bytes() {
+    let server = sick_forward("{drop: {after_bytes: 1234}}").await;
+    let mut forwarded = Forwarded::open(&server).await.unwrap();
+    forwarded.ask().await;
+    assert!(!forwarded.read(usize::MAX).await, "the connection ends");
+    assert_eq!(forwarded.data.len(), 1234);
+}
+
+#[tokio::test]
+async fn an_upgrade_hangs_or_is_refused() {
+    let server = sick_forward("hang").await;
+    let opened = tokio::time::timeout(SILENCE, Forwarded::open(&server)).await;
+    assert!(opened.is_err());
+    let server = sick_forward("{status: 503}").await;
+    match Forwarded::open(&server).await.err().unwrap() {
+        tungstenite::Error::Http(response) => assert_eq!(response.status().as_u16(), 503),
+        other => panic!("{other}"),
+    }
+    let server = sick_forward("drop").await;
+    assert!(Forwarded::open(&server).await.is_err());
 }

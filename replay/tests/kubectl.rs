@@ -13,27 +13,39 @@ struct Said {
     err: String,
 }
 
+/// Whether the programs are there that a test needs.
 fn is_installed() -> bool {
-    let found = Command::new("kubectl")
-        .arg("version")
-        .arg("--client")
-        .output();
-    let is_there = found.is_ok_and(|o| o.status.success());
-    if !is_there {
-        println!("skipped: `kubectl` is not on the PATH");
+    let missing = [
+        ("kubectl", "version --client"),
+        ("curl", "--version"),
+        ("bash", "--version"),
+    ]
+    .into_iter()
+    .find(|(program, arguments)| {
+        let found = Command::new(program).args(arguments.split(' ')).output();
+        !found.is_ok_and(|o| o.status.success())
+    });
+    if let Some((program, _)) = missing {
+        println!("skipped: `{program}` is not on the PATH");
     }
-    is_there
+    missing.is_none()
 }
 
 /// Runs `linkerd-replay RECORDING -- sh -c SCRIPT`, with a home of its own, since kubectl caches
 /// discovery there.
 fn shell(recording: &str, script: &str) -> Said {
+    shell_with(recording, &[], script)
+}
+
+/// The same with more arguments for `linkerd-replay`.
+fn shell_with(recording: &str, more: &[&str], script: &str) -> Said {
     let packed = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../testdata/recordings")
         .join(format!("{recording}.tar.gz"));
     let home = tempfile::tempdir().unwrap();
     let output = Command::new(assert_cmd::cargo::cargo_bin!("linkerd-replay"))
         .arg(packed)
+        .args(more)
         .args(["--", "sh", "-c", script])
         .env("HOME", home.path())
         .output()
@@ -168,35 +180,86 @@ fn what_cannot_be_done_is_said_in_the_words_of_a_server() {
     }
 }
 
+/// Forwards the admin port of a proxy to `$port`.
+const FORWARD: &str = r#"
+    kubectl -n linkerd port-forward deploy/linkerd-identity :4191 >forwarded 2>&1 &
+    until port=$(sed -n 's/^Forwarding from 127.0.0.1:\([0-9]*\) .*/\1/p' forwarded) && [ -n "$port" ]; do
+        kill -0 $! || exit 7
+        sleep 0.1
+    done
+"#;
+
 #[test]
 fn a_port_of_a_proxy_is_forwarded_and_a_scrape_follows_the_other() {
     if !is_installed() {
         return;
     }
     let script = r#"
-        kubectl -n linkerd port-forward deploy/linkerd-identity :4191 >forwarded 2>&1 &
-        until port=$(sed -n 's/^Forwarding from 127.0.0.1:\([0-9]*\) .*/\1/p' forwarded) && [ -n "$port" ]; do
-            kill -0 $! || exit 7
-            sleep 0.1
-        done
         for path in ready metrics metrics; do curl -sS "http://127.0.0.1:$port/$path" -o "$path.$((n = n + 1))" || exit 8; done
         cat ready.1
         cmp -s metrics.2 metrics.3 || echo two scrapes
         grep -c process_start_time_seconds metrics.3
         kill $!
     "#;
-    if Command::new("curl").arg("--version").output().is_err() {
-        println!("skipped: `curl` is not on the PATH");
-        return;
-    }
     let folder = tempfile::tempdir().unwrap();
     let said = shell(
         "healthy",
-        &format!("cd '{}'\n{script}", folder.path().display()),
+        &format!("cd '{}'\n{FORWARD}\n{script}", folder.path().display()),
     );
     assert_eq!(said.code, 0, "{}{}", said.out, said.err);
     assert!(said.out.contains("ready"), "{}", said.out);
     assert!(said.out.contains("two scrapes"), "{}", said.out);
+}
+
+#[test]
+fn a_proxy_that_was_told_a_log_level_answers_it() {
+    if !is_installed() {
+        return;
+    }
+    let script = r"
+        url=http://127.0.0.1:$port/proxy-log-level
+        curl -sS -X PUT -d warn,linkerd=debug -o /dev/null -w '%{http_code} ' $url || exit 8
+        curl -sS $url || exit 8
+        curl -sS -X PUT -d linkerd=loud -o /dev/null -w ' %{http_code}' $url || exit 8
+        kill $!
+    ";
+    let folder = tempfile::tempdir().unwrap();
+    let script = format!("cd '{}'\n{FORWARD}\n{script}", folder.path().display());
+    let said = shell("healthy", &script);
+    assert_eq!(said.out, "204 warn,linkerd=debug 400", "{}", said.err);
+}
+
+#[test]
+fn what_is_forwarded_over_spdy_stalls_or_breaks_off_after_exactly_so_many_bytes() {
+    if !is_installed() {
+        return;
+    }
+    let script = r"
+        exec 3<>/dev/tcp/127.0.0.1/$port || exit 8
+        printf 'GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n' >&3
+        head -c 1234 <&3 >got
+        timeout 1 head -c 1 <&3 >more
+        echo $? $(wc -c <got) $(wc -c <more)
+        kill $!
+    ";
+    // The status of `timeout` is 124 if nothing has ended.
+    for (effect, wanted) in [("stall", "124 1234 0\n"), ("drop", "0 1234 0\n")] {
+        let folder = tempfile::tempdir().unwrap();
+        let faults = folder.path().join("faults.yaml");
+        let text = format!(
+            "faults: [{{match: {{subresource: portforward}}, effect: {{{effect}: {{after_bytes: 1234}}}}}}]"
+        );
+        std::fs::write(&faults, text).unwrap();
+        let script = format!("cd '{}'\n{FORWARD}\n{script}", folder.path().display());
+        let bash = format!("exec bash -c {}", shell_quoted(&script));
+        let more = ["--faults", faults.to_str().unwrap()];
+        let said = shell_with("healthy", &more, &bash);
+        assert_eq!(said.out, wanted, "{effect}: {}", said.err);
+    }
+}
+
+fn shell_quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 #[test]

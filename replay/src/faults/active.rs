@@ -120,7 +120,7 @@ impl Armed {
                 &draws,
             );
             members.nodes = nodes;
-            counts.push(format!("{count} nodes"));
+            counts.push(format!("{count} of the nodes"));
         }
         if let Some(choice) = &fault.pods {
             let pods = store.pods().filter(|pod| {
@@ -131,11 +131,11 @@ impl Armed {
             let pods = pods.map(|pod| (pod.namespace().into_owned(), pod.name().into_owned()));
             let (pods, count) = settle(choice, pods, &draws);
             members.pods = pods;
-            counts.push(format!("{count} pods"));
+            counts.push(format!("{count} of the pods"));
         }
         let summary = match counts.as_slice() {
             [] => String::new(),
-            counts => format!("fault `{own}` is for {}", counts.join(", ")),
+            counts => format!("fault `{own}`: {}", counts.join(", ")),
         };
         Self {
             fault,
@@ -230,6 +230,29 @@ fn portion(of: usize, share: u32) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn delays_add_up_until_another_fault_strikes() {
+        let recording = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../testdata/recordings/healthy.tar.gz"
+        );
+        let store = Store::open(std::path::Path::new(recording)).unwrap();
+        let faults = "faults: [{effect: {delay: 1s}}, {match: {path: /version}, effect: hang}, \
+            {effect: {delay: 500ms}}, {effect: {status: 503}}]";
+        let active = Active::of(&Faults::parse(faults).unwrap(), &store);
+        let decided = |path: &str| {
+            let request = axum::extract::Request::get(path);
+            let asked = Asked::of(&store, &request.body(axum::body::Body::empty()).unwrap());
+            let decision = active.decide(&asked);
+            (
+                decision.delay.as_millis(),
+                decision.effect == Some(&Effect::Hang),
+            )
+        };
+        assert_eq!(decided("/version"), (1000, true));
+        assert_eq!(decided("/api"), (1500, false));
+    }
 
     fn draws(seed: u64) -> Draws {
         Draws(format!("{seed}\0dead"))

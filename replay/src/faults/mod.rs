@@ -1,7 +1,7 @@
 //! Faults: what makes a recorded cluster a sick one. `docs/replay-faults.md` describes the file.
 //!
 //! The way of a request: [`asked`] tells what it is, [`active`] decides with the patterns of
-//! [`select`] which fault strikes, and this module has it done ([`apply`], [`flow`]). [`file`] and
+//! [`select`] which fault strikes, and this module has it done ([`apply`], [`flow`]). [`mod@file`] and
 //! what it stands on ([`yaml`], [`value`], [`effect`], [`glob`]) read the file.
 
 mod active;

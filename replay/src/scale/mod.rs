@@ -6,11 +6,14 @@
 //! now ([`repair`]). [`roster`] finds out what there is, [`layout`] does the arithmetic, [`spread`]
 //! tells how often each object is there.
 
+mod context;
 mod layout;
 mod names;
 mod repair;
 mod roster;
 mod spread;
+#[cfg(test)]
+mod tests;
 mod tokens;
 
 use std::borrow::Cow;
@@ -21,15 +24,16 @@ use serde_json::Value;
 use crate::store::{Held, Key, place};
 
 use layout::Layout;
-use names::{Addressed, Addresses, MULTIPLIERS, numbered};
+use names::{Addressed, Addresses, MULTIPLIERS, Numbering};
 use roster::{Naming, Roster};
+use spread::Spread;
 use tokens::{Meaning, Token, Words};
 
-pub(crate) use spread::{Id, Spread};
+pub(crate) use spread::Id;
 pub(crate) use tokens::Nth;
 
 /// The most pods that a recording is multiplied into.
-const MAX_PODS: u32 = 1_000_000;
+const MAX_PODS: u32 = 100_000;
 
 /// How large a recording shall be.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -84,6 +88,7 @@ impl Multiplied {
         let mut meaning = Meaning {
             layout,
             addresses: Addresses::beside(&roster.addresses()),
+            numbering: Numbering::beside(&roster.numbered()),
             roster,
             multiplier: 1,
             slices,
@@ -101,7 +106,7 @@ impl Multiplied {
     pub(crate) fn namespace<'a>(&self, recorded: &'a str, copy: Nth) -> Cow<'a, str> {
         let space = self.meaning.layout.space_of(copy.number);
         if space > 0 && self.meaning.roster.namespaces.contains(recorded) {
-            return Cow::Owned(numbered(recorded, space));
+            return Cow::Owned(self.meaning.numbering.name(recorded, space));
         }
         Cow::Borrowed(recorded)
     }
@@ -119,11 +124,12 @@ impl Multiplied {
     fn given_name(&self, key: &Key, recorded: &Value, nth: Nth) -> Option<String> {
         let name = place(recorded).1;
         if let Some(node) = nth.node {
-            return Some(numbered(name, node));
+            return Some(self.meaning.numbering.name(name, node));
         }
         let is_namespace = (key.0.as_str(), key.1.as_str()) == ("", "namespaces");
         let is_copied = is_namespace && self.meaning.roster.namespaces.contains(name);
-        is_copied.then(|| numbered(name, self.meaning.layout.space_of(nth.number)))
+        let space = self.meaning.layout.space_of(nth.number);
+        is_copied.then(|| self.meaning.numbering.name(name, space))
     }
 
     /// The recorded namespace of which this one is a copy.
@@ -132,7 +138,8 @@ impl Multiplied {
             let space = number.parse().ok().filter(|n| *n > 0);
             self.meaning.roster.namespaces.contains(*stem)
                 && space.is_some_and(|n| {
-                    n < self.meaning.layout.spaces() && numbered(stem, n) == namespace
+                    n < self.meaning.layout.spaces()
+                        && self.meaning.numbering.name(stem, n) == namespace
                 })
         });
         recorded.map_or(namespace, |(stem, _)| stem)

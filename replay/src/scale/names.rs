@@ -1,5 +1,6 @@
 //! Names, ids and addresses of copies, made from those of what is copied.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// What Kubernetes makes random suffixes of.
@@ -19,9 +20,14 @@ const NETWORKS: [Ipv4Addr; 4] = [
     Ipv4Addr::new(10, 64, 0, 0),
 ];
 const NETWORK_BITS: u32 = 22;
-/// Where the addresses of services and nodes begin; those of pods are below.
+/// Where the addresses of services and nodes begin; those of pods are below. Each have a third or
+/// less of them, which is far more than there are of pods.
 const SERVICES: u32 = 1 << 21;
 const NODES: u32 = 3 << 20;
+const EACH: u32 = 1 << 20;
+/// Digits of a number behind a name, unless that would make a recorded name.
+const MIN_DIGITS: usize = 4;
+const MAX_DIGITS: usize = 20;
 
 /// A name whose end was drawn by a controller, without that end.
 pub(super) fn drawn_stem(name: &str) -> Option<&str> {
@@ -42,11 +48,33 @@ pub(super) fn suffix(number: u64, multiplier: u64) -> String {
     out
 }
 
-/// The name of the n-th copy of something that is named by people; 0 is the thing itself.
-pub(super) fn numbered(name: &str, number: u32) -> String {
-    match number {
-        0 => name.to_owned(),
-        _ => format!("{name}-{number:04}"),
+/// How copies of what people have named are called: with a number of so many digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Numbering {
+    digits: usize,
+}
+
+impl Numbering {
+    /// One that makes none of the recorded names of another.
+    pub(super) fn beside(recorded: &BTreeSet<&str>) -> Self {
+        let taken = recorded.iter().filter_map(|name| {
+            let (stem, number) = name.rsplit_once('-')?;
+            let is_number = number.bytes().all(|b| b.is_ascii_digit());
+            (is_number && recorded.contains(stem)).then_some(number.len())
+        });
+        let taken: BTreeSet<usize> = taken.collect();
+        let digits = (MIN_DIGITS..=MAX_DIGITS).find(|digits| !taken.contains(digits));
+        Self {
+            digits: digits.unwrap_or(MIN_DIGITS),
+        }
+    }
+
+    /// The name of the n-th copy; 0 is the thing itself.
+    pub(super) fn name(self, name: &str, number: u32) -> String {
+        match number {
+            0 => name.to_owned(),
+            _ => format!("{name}-{number:0width$}", width = self.digits),
+        }
     }
 }
 
@@ -89,7 +117,7 @@ impl Addresses {
 
     /// The address of a number; of the same family as the recorded one.
     pub(super) fn of(self, recorded: IpAddr, what: Addressed, number: u32) -> IpAddr {
-        let number = number
+        let number = number % EACH
             + match what {
                 Addressed::Pod => 0,
                 Addressed::Service => SERVICES,
@@ -108,7 +136,6 @@ impl Addresses {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeSet;
 
     #[test]
     fn suffixes_of_different_numbers_differ() {
@@ -132,6 +159,15 @@ mod tests {
         for name in ["db-0", "postgres", "x", "zwdmb", "cart-maine"] {
             assert_eq!(drawn_stem(name), None, "{name}");
         }
+    }
+
+    #[test]
+    fn no_copy_is_called_like_something_that_was_recorded() {
+        let plain = Numbering::beside(&BTreeSet::from(["shop", "shop-2"]));
+        assert_eq!(plain.name("shop", 2), "shop-0002");
+        assert_eq!(plain.name("shop", 0), "shop");
+        let copied = Numbering::beside(&BTreeSet::from(["shop", "shop-0001"]));
+        assert_eq!(copied.name("shop", 1), "shop-00001");
     }
 
     #[test]

@@ -18,7 +18,9 @@ const SYSTEM: &str = "kube-";
 pub(super) struct Roster {
     /// Namespaces that are copied.
     pub(super) namespaces: BTreeSet<String>,
-    /// Their pods, those of workloads first.
+    /// These and the others.
+    pub(super) all_namespaces: BTreeSet<String>,
+    /// The pods of copied namespaces, those of workloads first.
     pub(super) pods: Vec<RecordedPod>,
     /// How many of these are of workloads.
     pub(super) owned: u32,
@@ -29,11 +31,11 @@ pub(super) struct Roster {
     pub(super) services: Vec<IpAddr>,
     /// Numbers of the pods of each workload, by the workload's uid.
     pub(super) workloads: BTreeMap<String, Vec<u32>>,
-    numbers: BTreeMap<(String, String), u32>,
+    pub(super) numbers: BTreeMap<(String, String), u32>,
 }
 
 /// A pod of a copied namespace.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct RecordedPod {
     pub(super) namespace: String,
     pub(super) name: String,
@@ -43,18 +45,19 @@ pub(super) struct RecordedPod {
     pub(super) addresses: Vec<IpAddr>,
     /// Without their scheme.
     pub(super) containers: BTreeSet<String>,
-    node: String,
-    owner: String,
+    pub(super) node: String,
+    pub(super) owner: String,
 }
 
 /// How a pod got its name.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) enum Naming {
     /// A stem and letters that a controller drew.
     Drawn(String),
     /// A stem and a number below the number of recorded pods of the set.
     Ordinal { stem: String, ordinal: u32, of: u32 },
     /// By people; such a pod has no replicas.
+    #[default]
     Given,
 }
 
@@ -72,6 +75,9 @@ impl Roster {
     pub(super) fn of(objects: &BTreeMap<Key, Held>) -> Self {
         let mut roster = Self {
             namespaces: copied_namespaces(objects),
+            all_namespaces: list(objects, "", "namespaces")
+                .map(|namespace| place(namespace).1.to_owned())
+                .collect(),
             ..Self::default()
         };
         roster.take_pods(objects);
@@ -96,6 +102,13 @@ impl Roster {
     pub(super) fn number(&self, namespace: &str, name: &str) -> Option<u32> {
         let key = (namespace.to_owned(), name.to_owned());
         self.numbers.get(&key).copied()
+    }
+
+    /// Names whose copies are numbered.
+    pub(super) fn numbered(&self) -> BTreeSet<&str> {
+        let nodes = self.nodes.iter().map(|n| n.name.as_str());
+        let namespaces = self.all_namespaces.iter().map(String::as_str);
+        namespaces.chain(nodes).collect()
     }
 
     /// Every address that was recorded of a pod, node or service.

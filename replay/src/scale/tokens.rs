@@ -9,8 +9,9 @@ use std::net::IpAddr;
 
 use aho_corasick::{AhoCorasick, BuildError, Input, MatchKind};
 
+use super::context::stands_alone;
 use super::layout::Layout;
-use super::names::{Addressed, Addresses, another_id, numbered, suffix};
+use super::names::{Addressed, Addresses, Numbering, another_id, suffix};
 use super::roster::{Naming, Roster};
 
 /// What a word means.
@@ -52,6 +53,7 @@ pub(super) struct Meaning {
     pub(super) layout: Layout,
     pub(super) roster: Roster,
     pub(super) addresses: Addresses,
+    pub(super) numbering: Numbering,
     pub(super) multiplier: u64,
     /// How many slices there are.
     pub(super) slices: u32,
@@ -110,9 +112,9 @@ impl Meaning {
             Some(copy.node.unwrap_or(copy.number % nodes))
         };
         let new = match token {
-            Token::Namespace => numbered(word, space),
+            Token::Namespace => self.numbering.name(word, space),
             Token::Pod(pod) => self.pod_name(*pod, copy.number)?,
-            Token::Node(number, _) => numbered(word, node(*number)?),
+            Token::Node(number, _) => self.numbering.name(word, node(*number)?),
             Token::Address(what, number) => {
                 let number = match what {
                     Addressed::Pod => self.serial(*number, copy.number)?,
@@ -166,86 +168,98 @@ fn of_copies(copy: u32, number: u32, of: usize) -> Option<u32> {
     before.checked_add(number).filter(|_| copy > 0)
 }
 
-/// Whether a word is one, and not a part of another.
-fn stands_alone(before: &[u8], after: &[u8], token: &Token) -> bool {
-    let is_of_word = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
-    if before.last().is_some_and(is_of_word) || after.first().is_some_and(is_of_word) {
-        return false;
+#[cfg(test)]
+mod tests {
+    use super::super::roster::RecordedPod;
+    use super::*;
+    use std::collections::BTreeSet;
+
+    fn words() -> (Words, Meaning) {
+        let pod = RecordedPod {
+            naming: Naming::Drawn("cart-7cc5f8978b-".to_owned()),
+            ..RecordedPod::default()
+        };
+        let roster = Roster {
+            pods: vec![pod],
+            owned: 1,
+            ..Roster::default()
+        };
+        let words = vec![
+            ("shop".to_owned(), Token::Namespace),
+            ("batch".to_owned(), Token::Namespace),
+            ("cart-7cc5f8978b-zwdmb".to_owned(), Token::Pod(0)),
+            ("10.244.0.3".to_owned(), Token::Address(Addressed::Pod, 0)),
+            ("3af76a9a-93b3".to_owned(), Token::ReplicaId),
+        ];
+        let meaning = Meaning {
+            layout: Layout::of(1, 1, 30),
+            addresses: Addresses::beside(&[]),
+            numbering: Numbering::beside(&BTreeSet::new()),
+            roster,
+            multiplier: 1,
+            slices: 0,
+        };
+        (Words::of(words).unwrap(), meaning)
     }
-    match token {
-        Token::Namespace => names_a_namespace(before, after),
-        Token::Node(_, true) => names_a_node(before),
-        // `10.0.0.1` is not in `110.0.0.1.5`, and is in `10.0.0.1.` at the end of a sentence.
-        Token::Address(..) => {
-            let goes_on = matches!(after, [b'.', next, ..] if next.is_ascii_digit());
-            !goes_on && before.last() != Some(&b'.')
+
+    /// A text for the first copy of the second copy of each namespace.
+    fn rewritten(text: &str) -> String {
+        let (words, meaning) = words();
+        let nth = Nth {
+            number: 10,
+            node: None,
+        };
+        let out = words.rewrite(text.as_bytes(), &meaning, nth);
+        String::from_utf8(out.into_owned()).unwrap()
+    }
+
+    #[test]
+    fn a_namespace_is_replaced_where_it_is_one() {
+        for text in [
+            r#"{"namespace":"@"}"#,
+            r#"{"linkerd.io/workload-ns":"@"}"#,
+            r#"{\"ns\":\"@\", \"pod\":1}"#,
+            r#"requests_total{namespace="@",dst_namespace="@"} 1"#,
+            "GET /api/v1/namespaces/@/pods",
+            "client.id=default.@.serviceaccount.identity.linkerd.cluster.local",
+            "http://cart.@:8080/items",
+            "cart.@.svc.cluster.local:80",
+            "Successfully assigned @/web to x",
+            r#"{"kubernetes.io/metadata.name":"@"}"#,
+        ] {
+            let wanted = text.replace('@', "shop-0001");
+            assert_eq!(rewritten(&text.replace('@', "shop")), wanted);
         }
-        _ => true,
     }
-}
 
-/// Whether what is before a word says that it is the name of a node.
-fn names_a_node(before: &[u8]) -> bool {
-    // `"nodeName":"worker"`, `node="worker"`, `assigned shop/cart to worker`.
-    let keys: [&[u8]; 5] = [
-        b"nodename",
-        b"host",
-        b"hostname",
-        b"node",
-        b"reportinginstance",
-    ];
-    names_after(before, &keys) || before.ends_with(b" to ")
-}
-
-/// Whether a text ends with one of some keys and what stands between a key and its value.
-fn names_after(before: &[u8], keys: &[&[u8]]) -> bool {
-    let is_mark = |b: &u8| matches!(b, b'"' | b'\\' | b'=' | b':' | b' ' | b'/' | b'\'');
-    let marks = before
-        .iter()
-        .rev()
-        .take(8)
-        .take_while(|b| is_mark(b))
-        .count();
-    let key = before.get(..before.len() - marks).unwrap_or_default();
-    marks > 0 && keys.iter().any(|k| ends_with_key(key, k))
-}
-
-/// Whether what is around a word says that it is the name of a namespace.
-fn names_a_namespace(before: &[u8], after: &[u8]) -> bool {
-    // `namespace="shop"`, `"linkerd.io/workload-ns":"shop"`, `{\"ns\":\"shop\"`, `namespaces/shop`.
-    let keys: [&[u8]; 4] = [
-        b"namespace",
-        b"namespaces",
-        b"ns",
-        b"kubernetes.io/metadata.name",
-    ];
-    if names_after(before, &keys) {
-        return true;
+    #[test]
+    fn other_words_that_read_the_same_stay() {
+        for text in [
+            r#"{"name":"shop"}"#,
+            "the shop is open",
+            "my-shop/x shop-2/x",
+            "registry.local/shop/app:1.4",
+            r#"{"image":"shop/app:1.4"}"#,
+            r#"{"apiVersion":"batch/v1"} batch/v1, Kind=Job batch/v1beta1."#,
+            r#"{"batch.kubernetes.io/job-name":"x"}"#,
+        ] {
+            assert_eq!(rewritten(text), text);
+        }
+        assert_eq!(rewritten("(batch/v1-web)"), "(batch-0001/v1-web)");
     }
-    // `cart.shop.svc.cluster.local`, `default.shop.serviceaccount.identity.linkerd.cluster.local`.
-    if [&b".svc"[..], b".serviceaccount", b".pod."]
-        .iter()
-        .any(|s| after.starts_with(s))
-    {
-        return true;
-    }
-    // `cart.shop:8080`.
-    let is_port = matches!(after, [b':', digit, ..] if digit.is_ascii_digit());
-    if is_port && matches!(before, [.., host, b'.'] if host.is_ascii_alphanumeric()) {
-        return true;
-    }
-    // `shop/cart-7cc5f8978b-zwdmb`.
-    let is_path = matches!(after, [b'/', next, ..] if next.is_ascii_alphanumeric());
-    is_path
-        && before
-            .last()
-            .is_none_or(|b| matches!(b, b'"' | b'\'' | b' ' | b'(' | b'[' | b'=' | b','))
-}
 
-/// Whether a text ends with a key, of which the last word may be in any case.
-fn ends_with_key(text: &[u8], key: &[u8]) -> bool {
-    let Some((before, end)) = text.split_at_checked(text.len().wrapping_sub(key.len())) else {
-        return false;
-    };
-    end.eq_ignore_ascii_case(key) && !before.last().is_some_and(u8::is_ascii_alphanumeric)
+    #[test]
+    fn names_and_addresses_are_replaced_as_whole_words() {
+        let text = "cart-7cc5f8978b-zwdmb.18ea 10.244.0.3:80 10.244.0.3. 3af76a9a-93b3";
+        let other = rewritten(text);
+        let words: Vec<&str> = other.split(' ').collect();
+        assert!(words[0].starts_with("cart-7cc5f8978b-") && words[0].ends_with(".18ea"));
+        assert!(!other.contains("zwdmb") && !other.contains("10.244.0.3"));
+        assert!(words[1].ends_with(":80") && words[2].ends_with('.'));
+        assert_eq!(words[3].len(), "3af76a9a-93b3".len());
+        assert!(!rewritten(r"a\ncart-7cc5f8978b-zwdmb\n").contains("zwdmb"));
+        let others =
+            "xcart-7cc5f8978b-zwdmb cart-7cc5f8978b-zwdmb2 10.244.0.35 110.244.0.3 10.244.0.3.1";
+        assert_eq!(rewritten(others), others);
+    }
 }

@@ -25,6 +25,9 @@ use crate::scan::{Gathered, gather_entries};
 /// "Now" in a case that does not say.
 const DEFAULT_AT: &str = "2026-01-01T00:00:00Z";
 
+/// The entry that the rows which a case gives stand in.
+pub(super) const ROWS: &str = "case";
+
 /// How the cases of one rule went.
 #[derive(Debug, Default)]
 pub(crate) struct Tested {
@@ -114,6 +117,29 @@ fn with_awaited(text: &RuleText, texts: &[RuleText]) -> Vec<RuleText> {
         }
     }
     chosen
+}
+
+/// The first case of a rule that fires, with the finding that it is there for.
+pub(super) fn first_that_fires(text: &RuleText, texts: &[RuleText]) -> Option<(CaseFile, Finding)> {
+    let file: CasesFile = serde_saphyr::from_str(text.cases.as_deref()?).ok()?;
+    let mut cases = file.cases.into_iter();
+    let case = cases.find(|case| case.expect == Expect::Fires)?;
+    let rules = Rules::compile(&with_awaited(text, texts)).ok()?;
+    let at = case.at.as_ref().map_or(DEFAULT_AT, |at| &at.value);
+    let gathered = gather_entries(entries(&case.files).0, &rules.scanner, &rules.demand);
+    let mut found = conclusions(&case, at.parse().ok()?, &rules, gathered).findings;
+    found.retain(|finding| finding.rule == id_of(text));
+    let meant = case
+        .message
+        .as_ref()
+        .and_then(|at| Regex::new(&at.value).ok());
+    let is_meant = |f: &Finding| {
+        meant
+            .as_ref()
+            .is_none_or(|regex| regex.is_match(&f.message))
+    };
+    let number = found.iter().position(is_meant)?;
+    Some((case, found.swap_remove(number)))
 }
 
 fn run(case: &CaseFile, id: &str, rules: &Rules, faulty: &mut Faulty<'_>) {
@@ -280,7 +306,7 @@ fn add_rows(facts: &mut Facts, tables: &BTreeMap<String, Vec<Value>>) {
         };
         let made = rows.iter().map(|fields| Fact {
             subjects: vec![subject(name, fields)],
-            evidence: vec![Evidence::of_entry("case", fields.to_string())],
+            evidence: vec![Evidence::of_entry(ROWS, fields.to_string())],
             fields: fields.clone(),
         });
         let made: Vec<Fact> = made.collect();

@@ -14,6 +14,8 @@ mod example;
 pub(crate) mod fault;
 pub(crate) mod file;
 pub(crate) mod lint;
+#[cfg(test)]
+mod ordinary;
 pub(crate) mod pack;
 pub(crate) mod predicate;
 pub(crate) mod select;

@@ -2,6 +2,7 @@
 
 mod functions;
 mod json;
+mod negated;
 mod sieve;
 
 use std::sync::{Arc, LazyLock};
@@ -77,6 +78,11 @@ impl Predicate {
     /// The expression as it was written.
     pub(crate) fn source(&self) -> &str {
         &self.source
+    }
+
+    /// Fields of `object` that it negates without asking whether they are there.
+    pub(crate) fn negated_fields(&self) -> Vec<String> {
+        negated::fields(&self.expression)
     }
 
     /// Whether it is plain that it does not hold for a row, without evaluating it.

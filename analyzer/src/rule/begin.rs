@@ -51,8 +51,9 @@ mod tests {
         let (yaml, cases) = template("proxy", "my-rule");
         let text = RuleText {
             path: "proxy/my-rule.yaml".into(),
-            yaml,
-            cases: Some(cases),
+            yaml: yaml.into(),
+            cases: Some(cases.into()),
+            is_builtin: false,
         };
         let tested = cases::test(&[text], &[]);
         assert_eq!((tested.cases, tested.faults), (2, Vec::new()));

@@ -44,7 +44,7 @@ pub(crate) fn test(texts: &[RuleText], only: &[String]) -> Tested {
         if !only.is_empty() && !only.contains(&id_of(text)) {
             continue;
         }
-        let path = text.path.replace(".yaml", ".cases.yaml");
+        let path = path_of(text);
         let mut faulty = Faulty::new(&path);
         tested.cases += test_one(text, texts, &mut faulty);
         tested.faults.append(&mut faulty.faults);
@@ -55,7 +55,15 @@ pub(crate) fn test(texts: &[RuleText], only: &[String]) -> Tested {
 /// The id that a rule's file name tells.
 pub(crate) fn id_of(text: &RuleText) -> String {
     let name = text.path.rsplit(['/', '\\']).next().unwrap_or_default();
-    name.trim_end_matches(".yaml").to_owned()
+    name.trim_end_matches(".yaml")
+        .trim_end_matches(".yml")
+        .to_owned()
+}
+
+/// Where the cases of a rule stand.
+pub(super) fn path_of(text: &RuleText) -> String {
+    let (stem, extension) = text.path.rsplit_once('.').unwrap_or((&text.path, "yaml"));
+    format!("{stem}.cases.{extension}")
 }
 
 fn test_one(text: &RuleText, texts: &[RuleText], faulty: &mut Faulty<'_>) -> usize {
@@ -69,10 +77,7 @@ fn test_one(text: &RuleText, texts: &[RuleText], faulty: &mut Faulty<'_>) -> usi
     let file: CasesFile = match serde_saphyr::from_str(yaml) {
         Ok(file) => file,
         Err(error) => {
-            faulty.faults.push(yaml_fault(
-                &text.path.replace(".yaml", ".cases.yaml"),
-                &error,
-            ));
+            faulty.faults.push(yaml_fault(&path_of(text), &error));
             return 0;
         }
     };
@@ -308,6 +313,7 @@ fn add_rows(facts: &mut Facts, tables: &BTreeMap<String, Vec<Value>>) {
             subjects: vec![subject(name, fields)],
             evidence: vec![Evidence::of_entry(ROWS, fields.to_string())],
             fields: fields.clone(),
+            taken_by: None,
         });
         let made: Vec<Fact> = made.collect();
         for fact in &made {

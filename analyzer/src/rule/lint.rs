@@ -42,7 +42,7 @@ pub(crate) fn lint(rules: &Rules, texts: &[RuleText]) -> Vec<String> {
             let id = parse(text).map(|file| file.id.value).unwrap_or_default();
             remarks.push(format!(
                 "{id}: no cases; add `{}`",
-                text.path.replace(".yaml", ".cases.yaml")
+                super::cases::path_of(text)
             ));
         }
     }
@@ -52,13 +52,8 @@ pub(crate) fn lint(rules: &Rules, texts: &[RuleText]) -> Vec<String> {
 
 /// Negations that do not hold where Kubernetes leaves `false` out.
 fn negations(rule: &Rule) -> Vec<String> {
-    let predicates = rule
-        .matchers
-        .iter()
-        .filter_map(|named| match &named.matcher {
-            Matcher::Table(table) | Matcher::NoRow { table, .. } => table.predicate.as_ref(),
-            _ => None,
-        });
+    let matchers = rule.matchers.iter().map(|named| &named.matcher);
+    let predicates = matchers.filter_map(|matcher| matcher.table()?.predicate.as_ref());
     let fields = predicates.flat_map(Predicate::negated_fields);
     let told = fields.map(|field| {
         format!("`!{field}` does not hold where the field is missing; write `{field} != true`")
@@ -126,8 +121,9 @@ mod tests {
         let lint_with = |pattern: &str| {
             let text = RuleText {
                 path: "proxy/my-rule.yaml".into(),
-                yaml: yaml.replace("words of the message ", pattern),
-                cases: Some(cases.clone()),
+                yaml: yaml.replace("words of the message ", pattern).into(),
+                cases: Some(cases.clone().into()),
+                is_builtin: false,
             };
             let rules = Rules::compile(std::slice::from_ref(&text)).unwrap();
             lint(&rules, &[text])
@@ -146,8 +142,10 @@ mod tests {
                 yaml: format!(
                     "{{id: paused, title: t, severity: low, topic: x, message: m, meaning: m, fix: [f], links: \
                      ['https://x'], matchers: {{a: {{object: {{kind: Job, where: \"{predicate}\"}}}}}}}}"
-                ),
-                cases: Some(String::new()),
+                )
+                .into(),
+                cases: Some("".into()),
+                is_builtin: false,
             };
             let rules = Rules::compile(std::slice::from_ref(&text)).unwrap();
             lint(&rules, &[text])

@@ -26,6 +26,8 @@ pub(crate) mod suppress;
 pub(crate) mod template;
 pub(crate) mod version;
 
+use std::collections::BTreeSet;
+
 use bundle::SourceKind;
 use jiff::SignedDuration;
 use regex::bytes::Regex;
@@ -61,6 +63,17 @@ pub(crate) struct Rule {
     pub(crate) references: Vec<String>,
 }
 
+impl Rule {
+    /// Tells its matchers that their log matchers come after `others`.
+    fn move_logs(&mut self, others: usize) {
+        for named in &mut self.matchers {
+            if let Matcher::Log(number) | Matcher::NoLine { log: number } = &mut named.matcher {
+                *number += others;
+            }
+        }
+    }
+}
+
 /// A matcher and its name.
 #[derive(Debug)]
 pub(crate) struct NamedMatcher {
@@ -90,6 +103,16 @@ pub(crate) enum Matcher {
     Finding(String),
 }
 
+impl Matcher {
+    /// The rows that it looks at, if it looks at rows.
+    pub(crate) fn table(&self) -> Option<&TableMatcher> {
+        match self {
+            Self::Table(table) | Self::NoRow { table, .. } => Some(table),
+            _ => None,
+        }
+    }
+}
+
 /// Rows of a fact table.
 #[derive(Debug)]
 pub(crate) struct TableMatcher {
@@ -101,6 +124,10 @@ pub(crate) struct TableMatcher {
     pub(crate) predicate: Option<Predicate>,
     /// Fields that are variables of their own.
     pub(crate) variables: &'static [&'static str],
+    /// Its number among all matchers of all rules.
+    pub(crate) number: u32,
+    /// Fields that the rule's texts show.
+    pub(crate) shown: BTreeSet<String>,
 }
 
 /// A field, by JSON pointer, that must have one of some values.

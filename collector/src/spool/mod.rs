@@ -1,10 +1,14 @@
 //! Where an entry waits until it is whole: in memory while small, then in a nameless temporary
 //! file. Only redacted bytes ever get here.
 
+mod ends;
+
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+pub use ends::Ends;
 
 /// Makes temporary files beside the bundle, where there is room for it.
 #[derive(Debug, Clone)]
@@ -56,14 +60,24 @@ impl Spool {
         Ok(())
     }
 
-    fn spill(&mut self) -> io::Result<()> {
+    fn spill(&mut self) -> io::Result<&mut File> {
         let file = match &mut self.file {
             Some(file) => file,
             none => none.insert(tempfile::tempfile_in(&self.folder.folder)?),
         };
         file.write_all(&self.memory)?;
         self.memory.clear();
-        Ok(())
+        Ok(file)
+    }
+
+    /// The file with everything written so far in it.
+    fn in_file(&mut self) -> io::Result<&mut File> {
+        if !self.memory.is_empty() || self.file.is_none() {
+            return self.spill();
+        }
+        self.file
+            .as_mut()
+            .ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     /// Bytes written so far.
@@ -78,13 +92,22 @@ impl Spool {
 
     /// The whole content, to be read once.
     pub fn finish(mut self) -> Content {
-        let len = self.bytes - self.memory.len() as u64;
-        self.memory.shrink_to_fit();
+        let mut stretches = Vec::new();
+        let in_file = self.bytes - self.memory.len() as u64;
+        if in_file > 0 {
+            stretches.push(Stretch::File(0, in_file));
+        }
+        let mut rest = std::mem::take(&mut self.memory);
+        rest.shrink_to_fit();
+        stretches.push(Stretch::Bytes(rest));
+        self.into_content(stretches)
+    }
+
+    /// Content made of stretches of the file and of other bytes.
+    fn into_content(self, stretches: Vec<Stretch>) -> Content {
         Content {
-            head: Vec::new(),
-            segments: vec![(0, len)],
             file: self.file.map(Arc::new),
-            tail: self.memory,
+            stretches,
         }
     }
 }
@@ -163,11 +186,15 @@ impl SharedSpool {
     /// The content of every part, to be read once, each on one thread at a time.
     pub fn finish<K>(self, parts: impl IntoIterator<Item = (K, Part)>) -> Vec<(K, Content)> {
         let file = self.file.map(Arc::new);
-        let content = |part: Part| Content {
-            head: part.before,
-            file: file.clone(),
-            segments: part.segments,
-            tail: part.buffer,
+        let content = |part: Part| {
+            let in_file = part.segments.into_iter();
+            let in_file = in_file.map(|(offset, len)| Stretch::File(offset, len));
+            let before = std::iter::once(Stretch::Bytes(part.before));
+            let after = std::iter::once(Stretch::Bytes(part.buffer));
+            Content {
+                file: file.clone(),
+                stretches: before.chain(in_file).chain(after).collect(),
+            }
         };
         let parts = parts.into_iter();
         parts.map(|(key, part)| (key, content(part))).collect()
@@ -177,30 +204,39 @@ impl SharedSpool {
 /// The bytes of a whole entry.
 #[derive(Debug)]
 pub struct Content {
-    /// What comes first.
-    head: Vec<u8>,
     file: Option<Arc<File>>,
-    /// Offset and length of each stretch in the file, in order.
-    segments: Vec<(u64, u64)>,
-    /// What follows them.
-    tail: Vec<u8>,
+    stretches: Vec<Stretch>,
+}
+
+/// A part of an entry.
+#[derive(Debug)]
+enum Stretch {
+    Bytes(Vec<u8>),
+    /// Offset and length in the file.
+    File(u64, u64),
+}
+
+impl Stretch {
+    fn len(&self) -> u64 {
+        match self {
+            Self::Bytes(bytes) => bytes.len() as u64,
+            Self::File(_, len) => *len,
+        }
+    }
 }
 
 impl Content {
     /// Content that is all in memory.
     pub fn from_bytes(bytes: Vec<u8>) -> Self {
         Self {
-            head: Vec::new(),
             file: None,
-            segments: Vec::new(),
-            tail: bytes,
+            stretches: vec![Stretch::Bytes(bytes)],
         }
     }
 
     /// How many bytes it has.
     pub fn len(&self) -> u64 {
-        let in_file: u64 = self.segments.iter().map(|(_, len)| len).sum();
-        in_file + (self.head.len() + self.tail.len()) as u64
+        self.stretches.iter().map(Stretch::len).sum()
     }
 
     /// Whether it has no bytes.
@@ -210,46 +246,50 @@ impl Content {
 
     /// Reads it from its start. Two contents that share a file must not be read at one time.
     pub fn reader(&self) -> impl Read + '_ {
-        self.head.as_slice().chain(Reader {
+        Reader {
             content: self,
-            segment: 0,
+            stretch: 0,
             done: 0,
-        })
+        }
     }
 }
 
 struct Reader<'a> {
     content: &'a Content,
-    segment: usize,
-    /// Bytes read of the current segment, and of the tail after the last.
+    stretch: usize,
+    /// Bytes read of the current stretch.
     done: u64,
 }
 
 impl Read for Reader<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        while let Some((offset, len)) = self.content.segments.get(self.segment) {
-            let left = len - self.done;
-            if left == 0 {
-                self.segment += 1;
+        while let Some(stretch) = self.content.stretches.get(self.stretch) {
+            if self.done == stretch.len() {
+                self.stretch += 1;
                 self.done = 0;
                 continue;
             }
-            let Some(mut file) = self.content.file.as_deref() else {
-                return Err(io::ErrorKind::UnexpectedEof.into());
+            let read = match stretch {
+                Stretch::Bytes(bytes) => {
+                    let done = usize::try_from(self.done).unwrap_or(usize::MAX);
+                    bytes.get(done..).unwrap_or_default().read(buffer)?
+                }
+                Stretch::File(offset, len) => {
+                    let Some(mut file) = self.content.file.as_deref() else {
+                        return Err(io::ErrorKind::UnexpectedEof.into());
+                    };
+                    file.seek(SeekFrom::Start(offset + self.done))?;
+                    let read = file.take(len - self.done).read(buffer)?;
+                    if read == 0 && !buffer.is_empty() {
+                        return Err(io::ErrorKind::UnexpectedEof.into());
+                    }
+                    read
+                }
             };
-            file.seek(SeekFrom::Start(offset + self.done))?;
-            let read = file.take(left).read(buffer)?;
-            if read == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
             self.done += read as u64;
             return Ok(read);
         }
-        let done = usize::try_from(self.done).unwrap_or(usize::MAX);
-        let mut rest = self.content.tail.get(done..).unwrap_or_default();
-        let read = rest.read(buffer)?;
-        self.done += read as u64;
-        Ok(read)
+        Ok(0)
     }
 }
 

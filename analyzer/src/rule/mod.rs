@@ -3,14 +3,19 @@
 //!
 //! Not here: scanning, and deciding what evidence amounts to.
 
+pub(crate) mod begin;
 pub(crate) mod builtin;
 pub(crate) mod cases;
 mod compile;
 mod compile_condition;
 mod compile_matcher;
+pub(crate) mod docs;
+mod example;
 pub(crate) mod fault;
 pub(crate) mod file;
 pub(crate) mod lint;
+#[cfg(test)]
+mod ordinary;
 pub(crate) mod pack;
 pub(crate) mod predicate;
 pub(crate) mod select;

@@ -5,10 +5,10 @@
 //! apart, [`mod@matches`] merges what was found to the same result in any order. What a match means
 //! is decided elsewhere.
 
-mod frequency;
+pub(crate) mod frequency;
 mod grams;
 mod lines;
-mod literals;
+pub(crate) mod literals;
 pub(crate) mod matches;
 pub(crate) mod origin;
 pub(crate) mod parallel;

@@ -2,6 +2,7 @@
 
 mod functions;
 mod json;
+mod negated;
 mod sieve;
 
 use std::sync::{Arc, LazyLock, OnceLock};
@@ -75,6 +76,14 @@ impl Predicate {
     /// The expression as it was written.
     pub(crate) fn source(&self) -> &str {
         &self.source
+    }
+
+    /// Fields of `object` that it negates without asking whether they are there.
+    pub(crate) fn negated_fields(&self) -> Vec<String> {
+        let parsed = self.parsed().iter();
+        parsed
+            .flat_map(|parsed| negated::fields(&parsed.expression))
+            .collect()
     }
 
     /// Whether it is plain that it does not hold for a row, without evaluating it.

@@ -36,10 +36,11 @@ fn main() -> io::Result<()> {
         line.map_err(io::Error::other)?;
     }
     table.push_str("];\n");
-    fs::write(
-        Path::new(&env::var_os("OUT_DIR").unwrap_or_default()).join("rules.rs"),
-        table,
-    )
+    let target = Path::new(&env::var_os("OUT_DIR").unwrap_or_default()).join("rules.rs");
+    // A new file: copies of a target folder may share the old one.
+    let partial = target.with_extension("partial");
+    fs::write(&partial, table)?;
+    fs::rename(partial, target)
 }
 
 fn walk(folder: &Path, into: &mut Vec<PathBuf>) -> io::Result<()> {

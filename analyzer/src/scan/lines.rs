@@ -440,4 +440,31 @@ mod tests {
             1
         );
     }
+
+    #[test]
+    fn one_pattern_with_spans_and_fields_fits_plain_and_json_lines() {
+        let source = r"service\{ns=(?P<ns>\S+) name=(?P<name>\S+) port=\d+\}: linkerd_app: stream failed error=reset";
+        let matcher = LogMatcher {
+            patterns: vec![Pattern::new(source).unwrap()],
+            ..LogMatcher::default()
+        };
+        let lines = concat!(
+            "[     1.500000s]  INFO ThreadId(01) outbound:service{ns=shop name=cart port=80}: ",
+            "linkerd_app: stream failed error=reset by peer\n",
+            r#"{"timestamp":"[     1.5s]","level":"INFO","fields":{"message":"stream failed","#,
+            r#""error":"reset by peer"},"target":"linkerd_app","spans":[{"name":"outbound"},"#,
+            r#"{"name":"cart","ns":"shop","port":"80","name":"service"}]}"#,
+        );
+        let block = Block {
+            bytes: lines.as_bytes(),
+            offset: 0,
+            first_line: 1,
+            starts_mid_line: false,
+            is_last: true,
+        };
+        let scanned = Scanner::new(vec![matcher]).scan("x.log", Origin::default(), block);
+        assert_eq!(lines_of(&scanned, 0), (2, vec![1, 2]));
+        let group = scanned.groups.values().next().unwrap();
+        assert_eq!(group.captures["name"].in_order(), ["cart"]);
+    }
 }

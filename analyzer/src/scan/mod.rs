@@ -5,8 +5,10 @@
 //! apart, [`mod@matches`] merges what was found to the same result in any order. What a match means
 //! is decided elsewhere.
 
+mod borders;
 mod frequency;
 mod grams;
+mod json;
 mod lines;
 mod literals;
 pub(crate) mod matches;

@@ -126,18 +126,8 @@ fn captured(by: By, value: &str, hit: &Hit<'_>) -> Subject {
     };
     match by {
         By::Service => {
-            let host = value.split(':').next().unwrap_or(value);
-            match host
-                .split_once(".svc")
-                .map(|(name, _)| name)
-                .and_then(|name| name.split_once('.'))
-            {
-                Some((name, namespace)) => namespaced("Service", namespace, name),
-                None => match value.split_once('/') {
-                    Some((namespace, name)) => namespaced("Service", namespace, name),
-                    None => namespaced("Service", "", host),
-                },
-            }
+            let (namespace, name) = service(value);
+            namespaced("Service", namespace, name)
         }
         By::Identity => Subject::cluster("Identity", value),
         By::Certificate => Subject::cluster("Certificate", value),
@@ -148,5 +138,46 @@ fn captured(by: By, value: &str, hit: &Hit<'_>) -> Subject {
             Some((namespace, name)) => namespaced("Pod", namespace, name),
             None => namespaced("Pod", "", value),
         },
+    }
+}
+
+/// The namespace (empty if it is not said) and name of a Service, in the ways in which the proxy,
+/// the control plane and people write it.
+fn service(value: &str) -> (&str, &str) {
+    // As a span has it: `ns=shop name=web port=80`.
+    let field = |key: &str| value.split(' ').find_map(|word| word.strip_prefix(key));
+    if let (Some(namespace), Some(name)) = (field("ns="), field("name=")) {
+        return (namespace, name);
+    }
+    let host = value.split(':').next().unwrap_or(value);
+    let named = host.strip_prefix("Service.");
+    if let Some(named) = named.and_then(|rest| rest.split_once('.')) {
+        return named;
+    }
+    let inner = host
+        .split_once(".svc")
+        .and_then(|(name, _)| name.split_once('.'));
+    match inner {
+        Some((name, namespace)) => (namespace, name),
+        None => value.split_once('/').unwrap_or(("", host)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_service_is_known_in_every_way_it_is_written() {
+        for text in [
+            "web.shop.svc.cluster.local:80",
+            "shop/web",
+            "ns=shop name=web port=80",
+            "ns=shop name=web",
+            "Service.shop.web:80",
+        ] {
+            assert_eq!(service(text), ("shop", "web"), "{text}");
+        }
+        assert_eq!(service("web:80"), ("", "web"));
     }
 }

@@ -50,3 +50,50 @@ fn a_placeholder_gives_the_first_alternative_that_has_a_value() {
     assert_eq!(found[0].message, "[] [0] [gone] [?] [?] [?] [some.log]");
     assert_eq!(found[0].fix, ["kubectl -n NAMESPACE logs POD NODE ?"]);
 }
+
+#[test]
+fn a_rule_may_ask_for_logs_of_current_or_previous_instances() {
+    let of = |id: &str, previous: bool| {
+        let rest = format!(
+            "matchers:\n  a: {{log: {{previous: {previous}, pattern: 'lost the way'}}}}\nmessage: m\nfix: []"
+        );
+        rule(id, &rest)
+    };
+    let rules = [of("now", false), of("before", true)];
+    let log = |name: &str| format!("cluster-resources/pods/logs/shop/cart-1/{name}.log");
+    let found = |lost: &str, other: &str| {
+        let files = [(log(lost), "lost the way\n"), (log(other), "found it\n")];
+        let files = files.each_ref().map(|(path, text)| (path.as_str(), *text));
+        let found = findings(&rules.each_ref().map(String::as_str), &files);
+        found.into_iter().map(|f| f.rule).collect::<Vec<_>>()
+    };
+    assert_eq!(found("app", "app-previous"), ["now"]);
+    assert_eq!(found("app-previous", "app"), ["before"]);
+}
+
+/// A proxy's lines at these seconds since its start.
+fn lines_at(seconds: &[u64]) -> String {
+    let line = |s: &u64| format!("[{s:>6}.000000s]  INFO ThreadId(01) linkerd_app: lost the way\n");
+    seconds.iter().map(line).collect()
+}
+
+#[test]
+fn lines_that_tell_only_an_uptime_are_counted_by_it_in_each_log() {
+    let rule = rule(
+        "often",
+        "matchers:\n  a: {log: {pattern: 'lost the way'}}\n\
+         condition: {count: {of: a, over: 2, within: 10s}}\nmessage: m\nfix: []",
+    );
+    let is_found = |logs: &[&[u64]]| {
+        let logs = logs.iter().enumerate();
+        let logs: Vec<_> = logs
+            .map(|(n, s)| (format!("{n}.log"), lines_at(s)))
+            .collect();
+        let logs: Vec<_> = logs.iter().map(|(n, t)| (n.as_str(), t.as_str())).collect();
+        !findings(&[&rule], &logs).is_empty()
+    };
+    assert!(is_found(&[&[100, 105, 110]]));
+    assert!(!is_found(&[&[100, 111, 122]]));
+    // The same uptime of two processes is not the same time.
+    assert!(!is_found(&[&[100, 105], &[100, 105]]));
+}

@@ -23,6 +23,8 @@ const TAIL_BYTES: usize = 16 << 10;
 pub(crate) struct LogMatcher {
     /// Containers whose logs are looked at; empty for all.
     pub(crate) containers: Vec<String>,
+    /// Whether logs of previous instances are looked at, or of current ones; both if none.
+    pub(crate) previous: Option<bool>,
     /// At least this level, where the line tells one.
     pub(crate) level: Option<Level>,
     /// Start of the module or name of the component.
@@ -41,7 +43,9 @@ impl LogMatcher {
     /// Whether logs of this origin are looked at. A log of unknown origin always is.
     pub(crate) fn covers(&self, origin: &Origin) -> bool {
         let is_named = |container: &String| self.containers.contains(container);
-        self.containers.is_empty() || origin.container.as_ref().is_none_or(is_named)
+        let is_of = |previous: bool| previous == origin.is_previous;
+        self.previous.is_none_or(is_of)
+            && (self.containers.is_empty() || origin.container.as_ref().is_none_or(is_named))
     }
 }
 

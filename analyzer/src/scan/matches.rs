@@ -31,7 +31,8 @@ pub(crate) struct Group {
     pub(crate) first_lines: BTreeMap<u64, Evidence>,
     pub(crate) last_line: Option<Evidence>,
     pub(crate) captures: BTreeMap<String, Values>,
-    /// Matches in each second of Unix time, where the rule asks for it.
+    /// Matches in each second, where the rule asks for it: of Unix time, or, of lines that tell
+    /// no time, since the process started.
     pub(crate) seconds: BTreeMap<i64, u64>,
 }
 
@@ -93,6 +94,13 @@ pub(super) struct Match<'a> {
     pub(super) keeps_seconds: bool,
 }
 
+impl Match<'_> {
+    fn second(&self) -> Option<i64> {
+        let uptime = || i64::try_from(self.uptime_us? / 1_000_000).ok();
+        self.time.map(Timestamp::as_second).or_else(uptime)
+    }
+}
+
 impl Group {
     pub(super) fn add<'c>(
         &mut self,
@@ -138,8 +146,8 @@ impl Group {
                     .add(value, found.line),
             }
         }
-        if let (true, Some(time)) = (found.keeps_seconds, found.time) {
-            *self.seconds.entry(time.as_second()).or_default() += 1;
+        if let (true, Some(second)) = (found.keeps_seconds, found.second()) {
+            *self.seconds.entry(second).or_default() += 1;
         }
     }
 

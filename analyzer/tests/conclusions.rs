@@ -97,3 +97,34 @@ fn lines_that_tell_only_an_uptime_are_counted_by_it_in_each_log() {
     // The same uptime of two processes is not the same time.
     assert!(!is_found(&[&[100, 105], &[100, 105]]));
 }
+
+#[test]
+fn a_log_alone_tells_what_its_name_and_its_proxy_tell() {
+    let rule = rule(
+        "lost",
+        "matchers:\n  a: {log: {pattern: 'lost the way'}}\nby: workload\n\
+         message: '{workload} in {namespace}: {pod}'\nfix: ['kubectl -n {namespace} logs {pod}']",
+    );
+    let told = |name: &str, text: &str| {
+        let found = findings(&[&rule], &[(name, text)]);
+        format!("{}; {}", found[0].message, found[0].fix[0])
+    };
+    let start = "[     0.002500s]  INFO ThreadId(01) linkerd2_proxy: Local identity is \
+                 reports.retail.serviceaccount.identity.linkerd.cluster.local\n";
+    let log = format!("{start}{}", lines_at(&[1]));
+    assert_eq!(
+        told("some.log", &log),
+        "some.log in retail: ?; kubectl -n retail logs POD"
+    );
+    assert_eq!(
+        told("seats-86d4c5dc87-6v9f6.log", &log),
+        "seats in retail: seats-86d4c5dc87-6v9f6; kubectl -n retail logs seats-86d4c5dc87-6v9f6"
+    );
+    assert_eq!(
+        told(
+            "travel_seats-86d4c5dc87-6v9f6_linkerd-init.log",
+            "lost the way\n"
+        ),
+        "seats in travel: seats-86d4c5dc87-6v9f6; kubectl -n travel logs seats-86d4c5dc87-6v9f6"
+    );
+}

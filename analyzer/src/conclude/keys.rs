@@ -49,7 +49,6 @@ impl<'a> Keys<'a> {
 
     /// The workload of a pod, or of something that is one.
     pub(super) fn workload(&self, subject: &Subject) -> Option<Subject> {
-        let namespace = subject.namespace.clone()?;
         if WORKLOADS.contains(&subject.kind.as_str()) {
             return Some(subject.clone());
         }
@@ -62,7 +61,15 @@ impl<'a> Keys<'a> {
             Some((kind, name)) => (kind.as_str(), name.as_str()),
             None => guess_workload(&subject.name),
         };
-        Some(Subject::namespaced(kind, namespace, name))
+        // Without a namespace, a name that no workload gave may be that of a file.
+        if subject.namespace.is_none() && kind == "Pod" {
+            return None;
+        }
+        Some(Subject {
+            kind: kind.to_owned(),
+            namespace: subject.namespace.clone(),
+            name: name.to_owned(),
+        })
     }
 
     /// The node of a pod, or the node that it is.

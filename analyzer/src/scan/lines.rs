@@ -114,6 +114,10 @@ impl Scanner {
                 .insert((matcher, entry.to_owned(), key), group);
             scanned.trim(matcher, entry);
         }
+        let namespace = match origin.namespace {
+            None => record::identity_namespace(block.bytes),
+            Some(_) => None,
+        };
         let log = if block.is_last {
             end_of(origin, block)
         } else {
@@ -122,6 +126,7 @@ impl Scanner {
                 ..Log::default()
             }
         };
+        let log = Log { namespace, ..log };
         scanned.logs.insert(entry.to_owned(), log);
         scanned
     }
@@ -319,6 +324,7 @@ fn end_of(origin: Origin, block: Block<'_>) -> Log {
         .collect();
     Log {
         origin,
+        namespace: None,
         last_line: last_line.saturating_sub(1),
         last_time,
         last_uptime_us,

@@ -201,6 +201,8 @@ pub(crate) type GroupKey = (usize, String, String);
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Log {
     pub(crate) origin: Origin,
+    /// The namespace of the identity that a proxy says it has, where the path tells none.
+    pub(crate) namespace: Option<String>,
     /// Number of its last line; 0 until the end was seen.
     pub(crate) last_line: u64,
     pub(crate) last_time: Option<Timestamp>,
@@ -244,9 +246,12 @@ impl Scanned {
         }
         for (entry, log) in other.logs {
             let known = self.logs.entry(entry).or_default();
+            let said = [&known.namespace, &log.namespace];
+            let namespace = said.into_iter().flatten().min().cloned();
             if known.last_line <= log.last_line {
                 *known = log;
             }
+            known.namespace = namespace;
         }
     }
 

@@ -318,6 +318,19 @@ fn go_time(line: &str) -> Option<Timestamp> {
     TimeZone::UTC.to_timestamp(time).ok()
 }
 
+/// The namespace of the identity that a proxy tells as it starts:
+/// `Local identity is web.shop.serviceaccount.identity.linkerd.cluster.local`.
+pub(super) fn identity_namespace(log: &[u8]) -> Option<String> {
+    const WORDS: &[u8] = b"Local identity is ";
+    let at = memchr::memmem::find(log, WORDS)? + WORDS.len();
+    let mut labels = log.get(at..)?.split(|b| *b == b'.');
+    let (_account, namespace, kind) = (labels.next()?, labels.next()?, labels.next()?);
+    let is_label = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'-';
+    let is_name = kind == b"serviceaccount" && !namespace.is_empty();
+    let is_sound = is_name && namespace.iter().all(is_label);
+    is_sound.then(|| String::from_utf8_lossy(namespace).into_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

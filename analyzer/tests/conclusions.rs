@@ -128,3 +128,49 @@ fn a_log_alone_tells_what_its_name_and_its_proxy_tell() {
         "seats in travel: seats-86d4c5dc87-6v9f6; kubectl -n travel logs seats-86d4c5dc87-6v9f6"
     );
 }
+
+/// What rules, each `id severity pattern`, come to: findings and, behind `>`, those below them.
+fn told(rules: &[&str], files: &[(&str, &str)]) -> Vec<String> {
+    let rules: Vec<String> = rules
+        .iter()
+        .map(|text| {
+            let (id, rest) = text.split_once(' ').unwrap();
+            let (severity, pattern) = rest.split_once(' ').unwrap();
+            let rest =
+                format!("matchers:\n  a: {{log: {{pattern: '{pattern}'}}}}\nmessage: m\nfix: []");
+            rule(id, &rest).replace("severity: high", &format!("severity: {severity}"))
+        })
+        .collect();
+    let rules: Vec<&str> = rules.iter().map(String::as_str).collect();
+    let tree = findings(&rules, files).into_iter().map(|finding| {
+        let below = finding.symptoms.iter().map(|s| format!(" > {}", s.rule));
+        finding.rule.clone() + &below.collect::<String>()
+    });
+    tree.collect()
+}
+
+#[test]
+fn findings_that_show_the_same_lines_are_told_once() {
+    let lines = [("some.log", "lost the way home\nlost the way out\n")];
+    // The worse one is above, and of equals the one with the earlier id.
+    assert_eq!(
+        told(&["a low lost the way", "b high lost the way"], &lines),
+        ["b > a"]
+    );
+    assert_eq!(
+        told(&["b low lost the way", "a low lost the way"], &lines),
+        ["a > b"]
+    );
+    // One that shows more is no copy, and one that shows less goes below.
+    let part = ["a high lost the way home", "b low lost the way"];
+    assert_eq!(told(&part, &lines), ["a", "b"]);
+    let part = ["a low lost the way home", "b high lost the way"];
+    assert_eq!(told(&part, &lines), ["b > a"]);
+    // All go below the first of them.
+    let three = [
+        "a low lost the way home",
+        "b high lost the way",
+        "c info lost the way home",
+    ];
+    assert_eq!(told(&three, &lines), ["b > a > c"]);
+}

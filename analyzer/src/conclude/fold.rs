@@ -3,13 +3,15 @@
 use std::collections::BTreeSet;
 
 use super::keys::Keys;
+use super::overlap;
 use crate::evidence::Subject;
 use crate::finding::Finding;
 use crate::rule::Place;
 use crate::rule::set::Rules;
 
-/// Moves every finding that another one accounts for below it. `findings` are in report order,
-/// so a symptom goes to the worst of its causes.
+/// Moves every finding that another one accounts for below it, and then those that show nothing
+/// but lines of another. `findings` are in report order, so a symptom goes to the worst of its
+/// causes.
 pub(super) fn fold(findings: Vec<Finding>, rules: &Rules, keys: &Keys<'_>) -> Vec<Finding> {
     let about: Vec<About> = findings
         .iter()
@@ -18,10 +20,17 @@ pub(super) fn fold(findings: Vec<Finding>, rules: &Rules, keys: &Keys<'_>) -> Ve
     let causes: Vec<Option<usize>> = (0..findings.len())
         .map(|symptom| cause_of(symptom, &findings, &about, rules))
         .collect();
+    let findings = move_below(findings, &causes);
+    let causes = overlap::causes(&findings);
+    move_below(findings, &causes)
+}
+
+/// Moves every finding below the one whose number is given for it.
+fn move_below(findings: Vec<Finding>, causes: &[Option<usize>]) -> Vec<Finding> {
     let mut slots: Vec<Option<Finding>> = findings.into_iter().map(Some).collect();
     // From the farthest symptom up, so that each takes its own symptoms along.
     let mut order: Vec<usize> = (0..slots.len()).collect();
-    order.sort_by_key(|at| std::cmp::Reverse((depth(*at, &causes), *at)));
+    order.sort_by_key(|at| std::cmp::Reverse((depth(*at, causes), *at)));
     for at in order {
         let Some(cause) = causes.get(at).copied().flatten() else {
             continue;

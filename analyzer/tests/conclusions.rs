@@ -174,3 +174,43 @@ fn findings_that_show_the_same_lines_are_told_once() {
     ];
     assert_eq!(told(&three, &lines), ["b > a > c"]);
 }
+
+const SHOP: &str = r#"{"kind":"List","apiVersion":"v1","items":[
+{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"shop"}},
+{"apiVersion":"v1","kind":"Service","metadata":{"name":"web","namespace":"shop"},"spec":{"selector":{"app":"web"}}},
+{"apiVersion":"v1","kind":"Service","metadata":{"name":"web-alias","namespace":"shop"},"spec":{"selector":{"app":"web"}}},
+{"apiVersion":"v1","kind":"Service","metadata":{"name":"cart","namespace":"shop"},"spec":{"selector":{"app":"cart"}}},
+{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"web","namespace":"shop"},
+"spec":{"selector":{"matchLabels":{"app":"web"}},"template":{"metadata":{"labels":{"app":"web"}}}}}]}"#;
+
+/// A rule about one object, which explains the rule `symptom` in a place.
+fn about(id: &str, (kind, name): (&str, &str), explains: &str) -> String {
+    let rest = format!(
+        "matchers:\n  a: {{object: {{kind: {kind}, where: \"object.metadata.name == '{name}'\"}}}}\n\
+         message: m\nfix: []\nexplains: [{explains}]"
+    );
+    rule(id, &rest)
+}
+
+#[test]
+fn a_service_and_the_workloads_behind_it_account_for_each_other() {
+    let is_folded = |cause: (&str, &str), symptom: (&str, &str), place: &str| {
+        let explains = format!("{{rule: symptom, where: {place}}}");
+        let rules = [
+            about("cause", cause, &explains),
+            about("symptom", symptom, ""),
+        ];
+        let found = findings(&rules.each_ref().map(String::as_str), &[("all.json", SHOP)]);
+        let rules: Vec<&str> = found.iter().map(|f| f.rule.as_str()).collect();
+        assert!(rules.contains(&"cause"), "{rules:?}");
+        rules == ["cause"]
+    };
+    let (web, service) = (("Deployment", "web"), ("Service", "web"));
+    assert!(is_folded(web, service, "subject"));
+    assert!(is_folded(service, web, "subject"));
+    assert!(!is_folded(web, ("Service", "cart"), "subject"));
+    // Two Services before one workload have nothing to do with each other.
+    assert!(!is_folded(service, ("Service", "web-alias"), "subject"));
+    // A namespace is in itself.
+    assert!(is_folded(web, ("Namespace", "shop"), "namespace"));
+}

@@ -72,6 +72,20 @@ impl<'a> Keys<'a> {
         })
     }
 
+    /// The workloads behind a Service.
+    pub(super) fn backing<'s>(
+        &self,
+        subject: &'s Subject,
+    ) -> impl Iterator<Item = Subject> + use<'a, 's> {
+        let namespace = subject.namespace.as_deref().unwrap_or_default();
+        let workloads = match subject.kind.as_str() {
+            "Service" => self.places.backing(namespace, &subject.name),
+            _ => &[],
+        };
+        let named = workloads.iter();
+        named.map(move |(kind, name)| Subject::namespaced(kind, namespace, name))
+    }
+
     /// The node of a pod, or the node that it is.
     pub(super) fn node(&self, subject: &Subject) -> Option<Subject> {
         match subject.kind.as_str() {

@@ -11,7 +11,7 @@ fn main() -> io::Result<()> {
     let mut files = Vec::new();
     walk(&root, &mut files)?;
     files.sort();
-    let mut table = String::from("static RULES: &[(&str, &str, Option<&str>)] = &[\n");
+    let mut table = String::from("static RULES: &[Embedded] = &[\n");
     for file in &files {
         let text = file.to_string_lossy();
         let stem = text.strip_suffix(".yaml").unwrap_or(&text);

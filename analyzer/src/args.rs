@@ -160,6 +160,14 @@ pub enum RulesCommand {
         #[command(flatten)]
         rules: RuleArgs,
     },
+    /// Write pages about rules: one for each topic, and an index
+    Docs {
+        /// The folder to write them into
+        folder: PathBuf,
+        /// Which rules.
+        #[command(flatten)]
+        rules: RuleArgs,
+    },
     /// Find what is wrong with rules although they can be run
     Lint {
         /// Which rules.

@@ -1,8 +1,6 @@
 //! The index of a tar.gz bundle: which part of which gzip member holds which part of which
 //! entry, and the footer that says where the index is.
 
-use std::io;
-
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -61,14 +59,6 @@ pub(crate) struct Piece {
     /// Kubelet timestamps of its first and last line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) times: Option<(Timestamp, Timestamp)>,
-}
-
-impl Index {
-    pub(crate) fn to_json(&self) -> io::Result<Vec<u8>> {
-        let mut json = serde_json::to_vec(self)?;
-        json.push(b'\n');
-        Ok(json)
-    }
 }
 
 /// Size of the footer.

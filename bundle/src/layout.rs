@@ -117,6 +117,12 @@ pub enum EntryKind {
     },
     /// `collector/log.ndjson`: the collector's own log.
     CollectorLog,
+    /// A manifest of what had ended when it was written: what a bundle says that was never
+    /// finished.
+    Checkpoint {
+        /// Its number, from 0.
+        number: u32,
+    },
     /// Anything else.
     Other,
 }
@@ -129,6 +135,7 @@ impl EntryKind {
             ["version.yaml"] => Some(Self::Version),
             ["manifest.json"] => Some(Self::Manifest),
             ["collector", "log.ndjson"] => Some(Self::CollectorLog),
+            ["collector", file] => checkpoint(file),
             ["cluster-info", "cluster_version.json"] => Some(Self::ClusterVersion),
             ["cluster-resources", rest @ ..] => cluster_resources(rest),
             ["linkerd", rest @ ..] => linkerd(rest),
@@ -144,14 +151,13 @@ impl EntryKind {
             Self::Version => "version.yaml".to_owned(),
             Self::Manifest => "manifest.json".to_owned(),
             Self::CollectorLog => "collector/log.ndjson".to_owned(),
+            Self::Checkpoint { number } => format!("collector/checkpoint.{number}.json"),
             Self::ClusterVersion => "cluster-info/cluster_version.json".to_owned(),
             Self::Groups => "cluster-resources/groups.json".to_owned(),
             Self::Resources => "cluster-resources/resources.json".to_owned(),
             Self::Objects { folder, namespace } => {
-                format!(
-                    "cluster-resources/{folder}{}.json",
-                    below(namespace.as_deref())
-                )
+                let below = below(namespace.as_deref());
+                format!("cluster-resources/{folder}{below}.json")
             }
             Self::CustomObjects { crd, namespace } => {
                 let below = below(namespace.as_deref());
@@ -213,7 +219,9 @@ impl EntryKind {
     /// The source that such an entry comes from; `None` for [`EntryKind::Other`].
     pub fn source(&self) -> Option<SourceKind> {
         Some(match self {
-            Self::Version | Self::Manifest | Self::CollectorLog => SourceKind::Bundle,
+            Self::Version | Self::Manifest | Self::CollectorLog | Self::Checkpoint { .. } => {
+                SourceKind::Bundle
+            }
             Self::ClusterVersion => SourceKind::ClusterInfo,
             Self::Groups | Self::Resources => SourceKind::Discovery,
             Self::Objects { folder, .. } if folder == "events" => SourceKind::Events,
@@ -230,6 +238,15 @@ impl EntryKind {
             Self::Other => return None,
         })
     }
+}
+
+fn checkpoint(file: &str) -> Option<EntryKind> {
+    let number = file.strip_prefix("checkpoint.")?.strip_suffix(".json")?;
+    let number = number
+        .parse()
+        .ok()
+        .filter(|n: &u32| n.to_string() == number)?;
+    Some(EntryKind::Checkpoint { number })
 }
 
 fn below(namespace: Option<&str>) -> String {
@@ -354,6 +371,7 @@ mod tests {
             "version.yaml",
             "manifest.json",
             "collector/log.ndjson",
+            "collector/checkpoint.12.json",
             "cluster-info/cluster_version.json",
             "cluster-resources/groups.json",
             "cluster-resources/resources.json",

@@ -29,11 +29,11 @@ pub use limits::Limits;
 pub use manifest::{EntryRecord, FormatVersion, LedgerRow, Manifest, Outcome};
 pub use path::{EntryPath, PathError};
 pub use read::{
-    Block, Bundle, EntryInfo, Form, Interest, OpenError, Problem, ProblemKind, Scratch, Task,
-    Visitor,
+    Block, Bundle, Checkpoints, EntryInfo, Form, Interest, OpenError, Problem, ProblemKind,
+    Scratch, Task, Visitor,
 };
 pub use source::SourceKind;
-pub use write::{BundleWriter, Container, Finished, WriteError, WriterOptions};
+pub use write::{BundleWriter, Container, Finished, Size, WriteError, WriterOptions};
 
 /// Lower-case hexadecimal.
 fn hex(bytes: &[u8]) -> String {

@@ -61,6 +61,23 @@ pub struct Manifest {
     pub entries: Vec<EntryRecord>,
 }
 
+impl Manifest {
+    /// Takes the rows of a later checkpoint in: the later word on an item counts.
+    pub(crate) fn take_rows(&mut self, later: Vec<LedgerRow>) {
+        let mut at: BTreeMap<(SourceKind, String), usize> = BTreeMap::new();
+        for (number, row) in self.ledger.iter().enumerate() {
+            at.insert((row.source, row.object.clone()), number);
+        }
+        for row in later {
+            let known = at.get(&(row.source, row.object.clone()));
+            match known.and_then(|at| self.ledger.get_mut(*at)) {
+                Some(known) => *known = row,
+                None => self.ledger.push(row),
+            }
+        }
+    }
+}
+
 /// How one planned item ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct LedgerRow {
@@ -70,7 +87,8 @@ pub struct LedgerRow {
     pub object: String,
     /// How it ended.
     pub outcome: Outcome,
-    /// Why it did not end as `complete`, in words: HTTP status, limit, message.
+    /// Why it did not end as `complete`, in words: HTTP status, limit, message; or what else is to
+    /// be known of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// Bytes that went into the bundle.

@@ -1,6 +1,7 @@
 //! Entry paths: relative, UTF-8, of normal components only.
 
 use std::fmt;
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -15,7 +16,10 @@ use serde::{Deserialize, Serialize};
 )]
 #[serde(try_from = "String", into = "String")]
 #[schemars(with = "String")]
-pub struct EntryPath(String);
+pub struct EntryPath(
+    // Shared, since ledger, index and records all name it.
+    Arc<str>,
+);
 
 /// Why a text is no entry path.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -63,7 +67,7 @@ impl EntryPath {
             let component = component.to_owned();
             return Err(PathError::Component(text, component));
         }
-        Ok(Self(text))
+        Ok(Self(text.into()))
     }
 
     /// The path as text, components joined by `/`.
@@ -90,7 +94,7 @@ impl fmt::Display for EntryPath {
 
 impl From<EntryPath> for String {
     fn from(path: EntryPath) -> Self {
-        path.0
+        path.0.as_ref().to_owned()
     }
 }
 

@@ -10,7 +10,8 @@ use std::time::Duration;
 use bundle::Container;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::plan::{Access, Limits, Plan, Scope};
+use crate::plan::{Access, Limits, Moment, Plan, Scope};
+use crate::resume::output_for;
 
 pub use check::CheckArgs;
 pub use permission::{HandOver, InCluster, JobArgs, Rbac};
@@ -35,6 +36,12 @@ Examples:
 
   Capture when it happens again, within the next eight hours:
       linkerd-collect -n shop --until-event 'OOMKilled|Unhealthy' --timeout 8h
+
+  The hour of the incident, in a file small enough to be mailed:
+      linkerd-collect --since 2026-11-23T09:00:00Z --until 2026-11-23T10:00:00Z --max-size 20M
+
+  Top up a bundle that was interrupted or lacks something, keeping what is there:
+      linkerd-collect --resume case-4711.tar.gz
 
   Make a redacted bundle of files gathered by hand:
       linkerd-collect pack ./from-the-customer -o case-4711.tar.gz
@@ -152,9 +159,22 @@ pub struct Collect {
     /// and cluster-scoped objects.
     #[arg(short, long = "namespace", value_name = "NS", value_delimiter = ',')]
     pub namespaces: Vec<String>,
-    /// Logs no older than this, such as 30m, 2h or 1d [default: all that the nodes still have].
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
-    pub since: Option<Duration>,
+    /// Log lines (of previous containers too) and events no older than this: 30m, 2h, 1d, or a
+    /// time such as 2026-11-23T09:00:00Z [default: all that is still there].
+    #[arg(long, value_name = "WHEN", value_parser = moment)]
+    pub since: Option<Moment>,
+    /// Log lines and events up to then, in the same words [default: now].
+    #[arg(long, value_name = "WHEN", value_parser = moment)]
+    pub until: Option<Moment>,
+    /// Bytes that the bundle may have, such as 200M. Goes to the control plane first, then to
+    /// pods that are sick, to both ends of failing edges, to one pod of each workload, and to the
+    /// rest; long logs keep both ends. Lists of objects always go in.
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub max_size: Option<u64>,
+    /// Tops up a bundle, also an unfinished `.partial` one: keeps what is complete, asks again for
+    /// all else, and puts the result in FILE's place unless there is `--output`.
+    #[arg(long, value_name = "FILE")]
+    pub resume: Option<PathBuf>,
     /// Opens no port-forward: no metrics, proxy state or presented certificates.
     #[arg(long)]
     pub no_port_forward: bool,
@@ -167,10 +187,12 @@ pub struct Collect {
     /// Prints nothing but errors.
     #[arg(short, long)]
     pub quiet: bool,
-    /// Requests in flight at most; a quarter of it (at least 2) per node.
+    /// Requests at work at most; a quarter of it (at least 2) for one node, and for lists. Twice
+    /// as many may wait for nodes that do not answer.
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub concurrency: u16,
-    /// How long one item may stay without an answer; a stream, without its next byte.
+    /// How long one item may stay without an answer; a stream, without its next 64 KiB or its
+    /// end.
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
     pub item_timeout: Duration,
     /// When the bundle is finished with what is there [default: no limit].
@@ -229,12 +251,14 @@ pub struct AccessArgs {
 impl Collect {
     /// Turns the arguments into what will be done.
     pub fn into_plan(self) -> Plan {
-        let format = Format::choose(self.format, self.output.as_deref());
+        let output = self.output.or(self.resume.as_deref().map(output_for));
+        let format = Format::choose(self.format, output.as_deref());
         // The Linkerd CLI passes `--as-group=[]` when no group is meant.
         let groups = self.access.as_group.into_iter().filter(|g| g != "[]");
         Plan {
-            output: self.output,
+            output,
             format,
+            resume: self.resume,
             dry_run: self.dry_run,
             quiet: self.quiet,
             verbose: self.access.verbose,
@@ -250,6 +274,7 @@ impl Collect {
                 linkerd_namespace: self.access.linkerd_namespace,
                 cni_namespace: self.access.cni_namespace,
                 since: self.since,
+                until: self.until,
                 port_forward: !self.no_port_forward,
                 scrape_gap: self.scrape_gap,
                 follow: self.workflow.follow,
@@ -260,6 +285,7 @@ impl Collect {
                 per_node: usize::from(self.concurrency / 4).max(2),
                 item_timeout: self.item_timeout,
                 timeout: self.timeout,
+                max_size: self.max_size,
                 ..Limits::default()
             },
         }
@@ -298,6 +324,44 @@ fn duration(text: &str) -> Result<Duration, String> {
     Ok(total.min(Duration::from_hours(100 * 366 * 24)))
 }
 
+/// A duration before now, or a time of RFC 3339.
+fn moment(text: &str) -> Result<Moment, String> {
+    if let Ok(at) = text.trim().parse() {
+        return Ok(Moment::At(at));
+    }
+    let wrong =
+        || format!("`{text}` is neither a duration nor a time; write 2h or 2026-11-23T09:00:00Z");
+    duration(text).map(Moment::Ago).map_err(|_| wrong())
+}
+
+/// A number of bytes: `200M`, `1.5G`, `800k`, or `200Mi` and its like in powers of 1024.
+fn size(text: &str) -> Result<u64, String> {
+    let wrong = || format!("`{text}` is no size; write 200M, 1.5G or 800k");
+    let text = text.trim().trim_end_matches(['B', 'b']);
+    let letters = text.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
+    let number = text.strip_suffix(letters).unwrap_or(text);
+    let unit: u64 = match letters {
+        "" => 1,
+        "k" | "K" => 1_000,
+        "M" | "m" => 1_000_000,
+        "G" | "g" => 1_000_000_000,
+        "Ki" => 1 << 10,
+        "Mi" => 1 << 20,
+        "Gi" => 1 << 30,
+        _ => return Err(wrong()),
+    };
+    let (whole, part) = number.split_once('.').unwrap_or((number, "0"));
+    let digits = u32::try_from(part.len()).map_err(|_| wrong())?;
+    let whole: u64 = whole.parse().map_err(|_| wrong())?;
+    let part: u64 = part.parse().map_err(|_| wrong())?;
+    let scale = 10u64.checked_pow(digits).ok_or_else(wrong)?;
+    let fraction = part.checked_mul(unit).ok_or_else(wrong)? / scale;
+    let bytes = whole
+        .checked_mul(unit)
+        .and_then(|w| w.checked_add(fraction));
+    bytes.filter(|b| *b > 0).ok_or_else(wrong)
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -322,6 +386,30 @@ mod tests {
         }
         for text in ["", "x", "1x", "-1s", "h", "99999999999999999999h", "1.5h"] {
             assert!(duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_moment_is_a_duration_or_a_time() {
+        assert_eq!(moment("2h"), Ok(Moment::Ago(Duration::from_hours(2))));
+        let at = "2026-11-23T09:00:00Z";
+        assert_eq!(moment(at), Ok(Moment::At(at.parse().unwrap())));
+        assert!(moment("2026-11-23").is_err() && moment("yesterday").is_err());
+    }
+
+    #[test]
+    fn sizes_are_read_in_powers_of_ten_and_of_two() {
+        for (text, bytes) in [
+            ("200M", 200_000_000),
+            ("1.5G", 1_500_000_000),
+            ("800kB", 800_000),
+            ("2Mi", 2 << 20),
+            ("77", 77),
+        ] {
+            assert_eq!(size(text), Ok(bytes), "{text}");
+        }
+        for text in ["", "M", "0", "-1M", "1T", "1.2.3M", "99999999999G", "1,5M"] {
+            assert!(size(text).is_err(), "{text}");
         }
     }
 

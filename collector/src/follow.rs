@@ -1,9 +1,10 @@
 //! Streams that stay open for a window, beside the queue: a log that is followed would hold one
-//! of its few workers all the while.
+//! of its few places all the while.
 
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -15,12 +16,11 @@ use crate::journal::Journal;
 const STREAMS: usize = 128;
 
 /// The streams of one run.
-#[derive(Debug)]
 pub struct Followers {
-    places: std::sync::Arc<Semaphore>,
+    places: Arc<Semaphore>,
     window: Option<Duration>,
     end: OnceLock<Instant>,
-    tasks: Mutex<JoinSet<()>>,
+    streams: Mutex<Vec<BoxFuture<'static, ()>>>,
 }
 
 /// A place among the streams, which is free again when this is dropped.
@@ -31,10 +31,10 @@ impl Followers {
     /// Streams over a window that opens with the first look at [`Self::end`]; none without one.
     pub fn new(window: Option<Duration>) -> Self {
         Self {
-            places: std::sync::Arc::new(Semaphore::new(STREAMS)),
+            places: Arc::new(Semaphore::new(STREAMS)),
             window,
             end: OnceLock::new(),
-            tasks: Mutex::default(),
+            streams: Mutex::default(),
         }
     }
 
@@ -46,23 +46,25 @@ impl Followers {
 
     /// A place, if there is one left.
     pub fn place(&self) -> Option<Place> {
-        let places = std::sync::Arc::clone(&self.places);
+        let places = Arc::clone(&self.places);
         places.try_acquire_owned().ok().map(Place)
     }
 
-    /// Lets a stream run.
-    pub fn spawn(&self, stream: impl Future<Output = ()> + Send + 'static) {
-        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
-        tasks.spawn(stream);
+    /// Adds a stream, which begins with [`Self::run`]: only when all are known is it known what
+    /// of the budget each may have.
+    pub fn add(&self, stream: impl Future<Output = ()> + Send + 'static) {
+        let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
+        streams.push(Box::pin(stream));
     }
 
-    /// Waits for all streams.
-    pub async fn wait(&self, journal: &Journal) {
-        let mut tasks = {
-            let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
-            std::mem::take(&mut *tasks)
+    /// Runs all streams to their ends.
+    pub async fn run(&self, journal: &Journal) {
+        let streams = {
+            let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::take(&mut *streams)
         };
-        while let Some(ended) = tasks.join_next().await {
+        let mut running: JoinSet<()> = streams.into_iter().collect();
+        while let Some(ended) = running.join_next().await {
             if let Err(e) = ended {
                 journal.note("error", &format!("a stream ended: {e}"));
             }

@@ -8,16 +8,20 @@
 //! - [`args`] and [`plan`]: what is to be done, with every default;
 //! - [`cluster`]: the client, which knows requests, streams and ports but no source;
 //! - [`sources`]: one file for each kind of thing captured;
-//! - [`queue`]: in which order and how many at once; [`nodes`]: whom not to ask again;
-//!   [`follow`]: streams that stay open beside it;
+//! - [`queue`] and [`slots`]: in which order and how many at once; [`nodes`]: whom not to ask
+//!   again; [`follow`]: streams that stay open beside it;
 //! - [`redact`]: takes secrets out before bytes reach a disk;
 //! - [`spool`] and [`sink`]: from a redacted stream to an entry and its row in the ledger;
+//!   [`budget`]: how much of it; [`checkpoint`]: what a bundle says that was never finished;
+//!   [`resume`]: what is there already;
 //! - [`workflow`]: what is done before and after a capture: log levels, waiting for a sign;
 //! - [`permission`]: what the API server must allow, and the Job that [`in_cluster`] runs;
 //! - [`extension`]: the manners of an extension of the Linkerd CLI, and of a kubectl plugin;
 //! - [`run`]: one run, wave by wave; [`pack`]: a bundle of files gathered by hand.
 
 pub mod args;
+pub mod budget;
+pub mod checkpoint;
 pub mod cluster;
 pub mod exit;
 pub mod extension;
@@ -32,9 +36,11 @@ pub mod plan;
 pub mod progress;
 pub mod queue;
 pub mod redact;
+pub mod resume;
 pub mod run;
 pub mod session;
 pub mod sink;
+pub mod slots;
 pub mod sources;
 pub mod spool;
 pub mod stop;

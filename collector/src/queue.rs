@@ -6,15 +6,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bundle::SourceKind;
 use futures::future::BoxFuture;
-use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::session::Session;
+use crate::slots::Slots;
 use crate::stop::Stop;
 
 /// How soon a job's turn comes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Priority {
     /// Lists and discovery: everything else depends on them.
     Lists,
@@ -26,17 +26,31 @@ pub enum Priority {
     ControlPlane,
     /// A pod that is not ready, restarting or pending.
     Sick,
+    /// A pod at an end of an edge that fails.
+    Edge,
+    /// The first pod of each workload.
+    Sample,
     /// All else.
     Ordinary,
 }
 
 type Work = Box<dyn FnOnce(Arc<Session>) -> BoxFuture<'static, ()> + Send>;
 
+/// What a job needs that not many may use at once.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Place {
+    /// Nothing of the kind.
+    Anywhere,
+    /// The API server's share for lists: a page weighs there as much as several requests.
+    Lists,
+    /// This node.
+    Node(String),
+}
+
 /// Something to be done.
 pub struct Job {
     priority: Priority,
-    /// The node whose kubelet it needs.
-    node: Option<String>,
+    place: Place,
     not_before: Option<Instant>,
     /// The sources of the items that it captures, for the plan.
     sources: &'static [SourceKind],
@@ -44,7 +58,7 @@ pub struct Job {
 }
 
 impl Job {
-    /// A job that needs no node, and captures one item of each of `sources`.
+    /// A job that captures one item of each of `sources`.
     pub fn new<F>(
         priority: Priority,
         sources: &'static [SourceKind],
@@ -55,7 +69,10 @@ impl Job {
     {
         Self {
             priority,
-            node: None,
+            place: match priority {
+                Priority::Lists => Place::Lists,
+                _ => Place::Anywhere,
+            },
             not_before: None,
             sources,
             work: Box::new(move |session| Box::pin(work(session))),
@@ -65,7 +82,7 @@ impl Job {
     /// The same on a node.
     #[must_use]
     pub fn on(mut self, node: Option<String>) -> Self {
-        self.node = node;
+        self.place = node.map_or(Place::Anywhere, Place::Node);
         self
     }
 
@@ -80,15 +97,14 @@ impl Job {
 /// Jobs that wait for their turn. Jobs may add jobs.
 pub struct Queue {
     state: Mutex<State>,
-    changed: Notify,
+    slots: Arc<Slots>,
     per_node: usize,
     stop: Stop,
 }
 
 #[derive(Default)]
 struct State {
-    /// Ready jobs by node; those without a node are under the empty name.
-    lanes: BTreeMap<String, Lane>,
+    lanes: BTreeMap<Place, Lane>,
     later: BTreeMap<(Instant, u64), Job>,
     running: usize,
     added: u64,
@@ -103,17 +119,18 @@ struct Lane {
 }
 
 enum Turn {
-    Run(String, Work),
+    Run(Place, Work),
     Wait(Option<Instant>),
     Over,
 }
 
 impl Queue {
-    /// An empty queue that runs at most `per_node` jobs of one node at once.
-    pub fn new(per_node: usize, stop: Stop) -> Self {
+    /// An empty queue that runs as many jobs at once as there are slots, and at most `per_node`
+    /// of one node, or of those that list.
+    pub fn new(slots: Arc<Slots>, per_node: usize, stop: Stop) -> Self {
         Self {
             state: Mutex::default(),
-            changed: Notify::new(),
+            slots,
             per_node,
             stop,
         }
@@ -122,7 +139,7 @@ impl Queue {
     /// Adds a job.
     pub fn push(&self, job: Job) {
         self.lock().push(job);
-        self.changed.notify_waiters();
+        self.slots.changed.notify_one();
     }
 
     /// Items that the jobs added so far capture, by source.
@@ -130,58 +147,59 @@ impl Queue {
         self.lock().planned.clone()
     }
 
-    /// Runs all jobs, and those that they add, on `workers` workers. After the end of collecting
-    /// has come every job still runs, at once: it is the job that says that it was skipped.
-    pub async fn run(self: &Arc<Self>, session: &Arc<Session>, workers: usize) {
-        let mut tasks = JoinSet::new();
-        for _ in 0..workers {
-            let (queue, session) = (Arc::clone(self), Arc::clone(session));
-            tasks.spawn(async move { queue.work(session).await });
-        }
-        while let Some(ended) = tasks.join_next().await {
-            if let Err(e) = ended {
-                session
-                    .journal
-                    .note("error", &format!("a worker ended: {e}"));
-            }
-        }
-    }
-
-    async fn work(&self, session: Arc<Session>) {
+    /// Runs all jobs, and those that they add. After the end of collecting has come every job
+    /// still runs, at once: it is the job that says that it was skipped.
+    pub async fn run(self: &Arc<Self>, session: &Arc<Session>) {
+        let mut running = JoinSet::new();
         loop {
-            let changed = self.changed.notified();
-            tokio::pin!(changed);
-            changed.as_mut().enable();
+            while let Some(ended) = running.try_join_next() {
+                if let Err(e) = ended {
+                    let line = format!("a job ended early: {e}");
+                    session.journal.note("error", &line);
+                }
+            }
             match self.next() {
-                Turn::Run(lane, work) => {
-                    let done = Done { queue: self, lane };
-                    work(Arc::clone(&session)).await;
-                    drop(done);
+                Turn::Run(place, work) => {
+                    let queue = Arc::clone(self);
+                    let session = Arc::clone(session);
+                    running.spawn(async move {
+                        let _done = Done { queue, place };
+                        work(session).await;
+                    });
                 }
                 Turn::Wait(Some(moment)) => tokio::select! {
-                    () = changed => {}
+                    () = self.slots.changed.notified() => {}
                     () = tokio::time::sleep_until(moment) => {}
                     _ = self.stop.wait() => {}
                 },
-                Turn::Wait(None) => changed.await,
-                Turn::Over => return,
+                Turn::Wait(None) => self.slots.changed.notified().await,
+                Turn::Over => break,
             }
         }
+        // Waits until the last job has let go of the session.
+        while running.join_next().await.is_some() {}
     }
 
     fn next(&self) -> Turn {
         let is_over = self.stop.reason().is_some();
         let mut state = self.lock();
         state.wake(is_over);
-        let lanes = state.lanes.iter();
-        let free = lanes.filter(|(node, lane)| node.is_empty() || lane.running < self.per_node);
-        let first = free.filter_map(|(node, lane)| Some((lane.ready.keys().next()?, node)));
-        if let Some(lane) = first.min().map(|(_, node)| node.clone())
-            && let Some(work) = state.take(&lane)
-        {
-            return Turn::Run(lane, work);
-        }
         let later = state.later.keys().next().map(|(moment, _)| *moment);
+        if !self.slots.has_room(state.running) {
+            return Turn::Wait(later);
+        }
+        let has_room = |place: &Place, lane: &Lane| match place {
+            Place::Anywhere => true,
+            Place::Lists | Place::Node(_) => lane.running < self.per_node,
+        };
+        let lanes = state.lanes.iter();
+        let free = lanes.filter(|(place, lane)| has_room(place, lane));
+        let first = free.filter_map(|(place, lane)| Some((lane.ready.keys().next()?, place)));
+        if let Some(place) = first.min().map(|(_, place)| place.clone())
+            && let Some(work) = state.take(&place)
+        {
+            return Turn::Run(place, work);
+        }
         let is_waiting = state.lanes.values().any(|lane| !lane.ready.is_empty());
         if state.running == 0 && later.is_none() && !is_waiting {
             return Turn::Over;
@@ -209,7 +227,7 @@ impl State {
     }
 
     fn make_ready(&mut self, job: Job, number: u64) {
-        let lane = self.lanes.entry(job.node.unwrap_or_default()).or_default();
+        let lane = self.lanes.entry(job.place).or_default();
         lane.ready.insert((job.priority, number), job.work);
     }
 
@@ -225,8 +243,8 @@ impl State {
         }
     }
 
-    fn take(&mut self, lane: &str) -> Option<Work> {
-        let lane = self.lanes.get_mut(lane)?;
+    fn take(&mut self, place: &Place) -> Option<Work> {
+        let lane = self.lanes.get_mut(place)?;
         let (_, work) = lane.ready.pop_first()?;
         lane.running += 1;
         self.running += 1;
@@ -235,19 +253,19 @@ impl State {
 }
 
 /// Gives a job's place back however it ends.
-struct Done<'a> {
-    queue: &'a Queue,
-    lane: String,
+struct Done {
+    queue: Arc<Queue>,
+    place: Place,
 }
 
-impl Drop for Done<'_> {
+impl Drop for Done {
     fn drop(&mut self) {
         let mut state = self.queue.lock();
         state.running -= 1;
-        if let Some(lane) = state.lanes.get_mut(&self.lane) {
+        if let Some(lane) = state.lanes.get_mut(&self.place) {
             lane.running -= 1;
         }
         drop(state);
-        self.queue.changed.notify_waiters();
+        self.queue.slots.changed.notify_one();
     }
 }

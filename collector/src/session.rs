@@ -8,15 +8,18 @@ use bundle::{LedgerRow, Outcome, SourceKind};
 use jiff::Timestamp;
 use tokio::time::Instant;
 
+use crate::budget::{Budget, Share};
+use crate::checkpoint::Planned;
 use crate::cluster::{Cluster, Trouble};
 use crate::follow::Followers;
 use crate::journal::Journal;
-use crate::mesh::Mesh;
+use crate::mesh::{Failing, Mesh};
 use crate::nodes::Nodes;
-use crate::plan::Plan;
+use crate::plan::{Plan, Window};
 use crate::progress::Progress;
 use crate::queue::Queue;
 use crate::redact::{Counts, redact_line};
+use crate::resume::Kept;
 use crate::sink::{Delivery, Sink};
 use crate::spool::{Content, SpoolFolder};
 use crate::stop::Stop;
@@ -37,6 +40,12 @@ pub struct Session {
     pub queue: Arc<Queue>,
     /// What stays open meanwhile.
     pub followers: Followers,
+    /// The time that log lines and events are taken from.
+    pub window: Window,
+    /// What the bundle may take.
+    pub budget: Arc<Budget>,
+    /// What is there already.
+    pub kept: Kept,
     /// What the user sees.
     pub progress: Progress,
     /// What the bundle's reader sees of the run.
@@ -45,6 +54,10 @@ pub struct Session {
     pub sink: Sink,
     /// What the lists told about the mesh.
     pub mesh: Mutex<Mesh>,
+    /// What will be asked for: rows for the first checkpoint.
+    pub planned: Mutex<Planned>,
+    /// What scrapes told about failing edges.
+    pub failing: Mutex<Failing>,
     /// What redaction took out.
     pub redactions: Mutex<Counts>,
 }
@@ -82,8 +95,12 @@ pub struct Captured {
     pub status: Option<u16>,
     /// The way it came, where there is more than one.
     pub via: Option<&'static str>,
+    /// What is to be known of it though it is all there is.
+    pub note: Option<String>,
     /// Why it is not all there is.
     pub cut: Option<String>,
+    /// What of the budget is its own until it is written.
+    pub share: Option<Share>,
 }
 
 impl Captured {
@@ -94,7 +111,9 @@ impl Captured {
             items: None,
             status: None,
             via: None,
+            note: None,
             cut: None,
+            share: None,
         }
     }
 }
@@ -114,6 +133,23 @@ impl Begun {
             clock: Instant::now(),
         }
     }
+
+    /// The row of an item that ends now, as if all were well.
+    fn row(self, item: &Item) -> LedgerRow {
+        LedgerRow {
+            source: item.source,
+            object: item.object.clone(),
+            outcome: Outcome::Complete,
+            reason: None,
+            bytes: 0,
+            path: None,
+            at: Some(self.at),
+            duration_ms: u64::try_from(self.clock.elapsed().as_millis()).ok(),
+            status: None,
+            items: None,
+            via: None,
+        }
+    }
 }
 
 impl Session {
@@ -124,6 +160,9 @@ impl Session {
         item: Item,
         capture: impl Future<Output = Result<Captured, Trouble>>,
     ) -> bool {
+        if self.kept.has(&item) {
+            return true;
+        }
         let begun = Begun::now();
         let result = if let Some(reason) = self.stop.reason() {
             Err(Trouble::stopped(&reason))
@@ -142,28 +181,21 @@ impl Session {
         begun: Begun,
         result: Result<Captured, Trouble>,
     ) -> bool {
-        let mut row = LedgerRow {
-            source: item.source,
-            object: item.object,
-            outcome: Outcome::Complete,
-            reason: None,
-            bytes: 0,
-            path: None,
-            at: Some(begun.at),
-            duration_ms: u64::try_from(begun.clock.elapsed().as_millis()).ok(),
-            status: None,
-            items: None,
-            via: None,
-        };
+        let mut row = begun.row(&item);
+        let mut share = None;
         let content = match result {
             Ok(captured) => {
+                share = captured.share;
                 row.status = captured.status;
                 row.items = captured.items;
                 row.via = captured.via.map(str::to_owned);
                 if captured.cut.is_some() {
                     row.outcome = Outcome::Truncated;
-                    row.reason = captured.cut;
                 }
+                row.reason = match (captured.note, captured.cut) {
+                    (Some(note), Some(cut)) => Some(format!("{cut}; {note}")),
+                    (note, cut) => cut.or(note),
+                };
                 Some(captured.content)
             }
             Err(trouble) => {
@@ -190,13 +222,39 @@ impl Session {
         };
         let is_there = content.is_some();
         self.progress.end(row.outcome);
-        self.sink.deliver(Delivery { row, content }).await;
+        let delivery = Delivery::Ended {
+            row: Box::new(row),
+            content,
+            share,
+        };
+        self.sink.deliver(delivery).await;
         is_there
     }
 
     /// Records an item that is not even tried.
     pub async fn leave_out(&self, item: Item, trouble: Trouble) {
+        if self.kept.has(&item) {
+            return;
+        }
         self.deliver(item, Begun::now(), Err(trouble)).await;
+    }
+
+    /// Notes an item that is about to be queued.
+    pub fn intend(&self, item: &Item) {
+        if self.kept.has(item) || self.plan.dry_run {
+            return;
+        }
+        let mut planned = self.planned.lock().unwrap_or_else(PoisonError::into_inner);
+        planned.add(item);
+    }
+
+    /// Tells the bundle what will be asked for.
+    pub async fn tell_plan(&self) {
+        let planned = {
+            let mut planned = self.planned.lock().unwrap_or_else(PoisonError::into_inner);
+            planned.take()
+        };
+        self.sink.deliver(Delivery::Planned(planned)).await;
     }
 
     /// Adds to the counts of redaction.
@@ -206,6 +264,11 @@ impl Session {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         all.merge(counts);
+    }
+
+    /// What scrapes told so far.
+    pub fn failing(&self) -> MutexGuard<'_, Failing> {
+        self.failing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What the lists told so far.

@@ -14,6 +14,8 @@ pub enum StopReason {
     Interrupted,
     /// The bundle can no longer be written.
     CannotWrite,
+    /// The API server can no longer be reached.
+    NoServer,
 }
 
 impl std::fmt::Display for StopReason {
@@ -24,6 +26,7 @@ impl std::fmt::Display for StopReason {
             }
             Self::Interrupted => f.write_str("collecting was interrupted"),
             Self::CannotWrite => f.write_str("the bundle could no longer be written"),
+            Self::NoServer => f.write_str("the API server could no longer be reached"),
         }
     }
 }

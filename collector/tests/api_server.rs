@@ -124,6 +124,9 @@ fn a_list_whose_token_has_expired_is_begun_anew_without_doubles() {
     let run = collect(&server, &["--no-port-forward"]);
     assert_eq!(run.code(), 0, "{}", run.stderr());
     assert_eq!(run.row("pods/shop").items, Some(2));
+    let (outcome, reason) = run.outcome("pods/shop");
+    assert_eq!(outcome, Outcome::Complete);
+    assert!(reason.starts_with("begun anew once"), "{reason}");
     let logs = run
         .manifest()
         .ledger
@@ -131,6 +134,121 @@ fn a_list_whose_token_has_expired_is_begun_anew_without_doubles() {
         .filter(|r| r.object == "shop/a/app")
         .count();
     assert_eq!(logs, 1);
+}
+
+#[test]
+fn a_list_whose_token_has_expired_goes_on_where_the_server_offers_and_says_so() {
+    let server = Server::start(move |asked| {
+        let page = |name: &str, next: &str| {
+            let mut page = list(&[pod("shop", name)]);
+            page["metadata"]["continue"] = json!(next);
+            Some(Reply::Json(200, page))
+        };
+        match (asked.path.as_str(), asked.query("continue")) {
+            ("/api/v1/pods", "") => page("a", "old"),
+            ("/api/v1/pods", "old") => {
+                let mut expired = status(410, "the continue token has expired");
+                expired["metadata"] = json!({"continue": "new"});
+                Some(Reply::Json(410, expired))
+            }
+            ("/api/v1/pods", "new") => page("b", ""),
+            _ => None,
+        }
+    });
+    let run = collect(&server, &["--no-port-forward"]);
+    assert_eq!(run.code(), 0, "{}", run.stderr());
+    let row = run.row("pods/shop");
+    assert_eq!((row.outcome, row.items), (Outcome::Complete, Some(2)));
+    let reason = row.reason.unwrap();
+    assert!(reason.contains("the first 1 objects"), "{reason}");
+    let asked = server.asked();
+    let firsts = asked.iter().filter(|a| a.path == "/api/v1/pods");
+    assert_eq!(firsts.filter(|a| a.query("continue").is_empty()).count(), 1);
+}
+
+#[test]
+fn a_list_that_comes_in_circles_is_cut_and_the_rest_goes_on() {
+    let server = Server::start(move |asked| match asked.path.as_str() {
+        "/api/v1/services" => {
+            let mut page = list(&[json!({"metadata": {"namespace": "shop", "name": "s"}})]);
+            page["metadata"]["continue"] = json!("again");
+            Some(Reply::Json(200, page))
+        }
+        "/api/v1/events" => {
+            let mut page = list(&[json!({"metadata": {"namespace": "shop", "name": "e"}})]);
+            page["metadata"]["continue"] = json!("old");
+            if asked.query("continue").is_empty() {
+                return Some(Reply::Json(200, page));
+            }
+            let mut expired = status(410, "the continue token has expired");
+            expired["metadata"] = json!({"continue": format!("{}x", asked.query("continue"))});
+            Some(Reply::Json(410, expired))
+        }
+        _ => None,
+    });
+    let run = collect(&server, &["--no-port-forward"]);
+    assert_eq!(run.code(), 3);
+    let (outcome, reason) = run.outcome("services/shop");
+    assert_eq!(outcome, Outcome::Truncated);
+    assert!(reason.contains("the list comes in circles"), "{reason}");
+    let (outcome, reason) = run.outcome("events/shop");
+    assert_eq!(outcome, Outcome::Truncated);
+    assert!(reason.contains("HTTP 410"), "{reason}");
+    assert_eq!(run.row("pods/shop").outcome, Outcome::Complete);
+}
+
+#[test]
+fn logs_and_events_are_of_the_time_that_is_asked_for() {
+    let server = Server::start(|asked| {
+        if asked.path == "/api/v1/events" {
+            let event = |name: &str, first: &str, last: &str| {
+                json!({"metadata": {"namespace": "shop", "name": name},
+                    "firstTimestamp": first, "lastTimestamp": last})
+            };
+            return Some(Reply::Json(
+                200,
+                list(&[
+                    event("before", "2026-11-23T08:00:00Z", "2026-11-23T08:59:59Z"),
+                    event("through", "2026-11-23T08:00:00Z", "2026-11-23T11:00:00Z"),
+                    event("within", "2026-11-23T09:30:00Z", "2026-11-23T09:30:00Z"),
+                    event("after", "2026-11-23T10:00:01Z", "2026-11-23T10:00:01Z"),
+                ]),
+            ));
+        }
+        if asked.path == "/api/v1/pods" {
+            let mut pod = pod("shop", "cart");
+            pod["status"]["containerStatuses"][0]["restartCount"] = json!(1);
+            return Some(Reply::Json(200, list(&[pod])));
+        }
+        let log =
+            "2026-11-23T09:30:00Z in\n2026-11-23T10:00:00Z last\n2026-11-23T10:00:00.1Z late\n";
+        asked
+            .path
+            .ends_with("/log")
+            .then(|| Reply::Text(log.to_owned()))
+    });
+    let times = [
+        "--since",
+        "2026-11-23T09:00:00Z",
+        "--until",
+        "2026-11-23T10:00:00Z",
+    ];
+    let run = collect(
+        &server,
+        &[times.as_slice(), &["--no-port-forward"]].concat(),
+    );
+    assert_eq!(run.code(), 0, "{}", run.stderr());
+    for log in ["app.log", "app-previous.log"] {
+        let log = run.entry(&format!("cluster-resources/pods/logs/shop/cart/{log}"));
+        assert_eq!(log, "2026-11-23T09:30:00Z in\n2026-11-23T10:00:00Z last\n");
+    }
+    let asked = server.asked();
+    let mut logs = asked.iter().filter(|a| a.path.ends_with("/log"));
+    assert!(logs.all(|a| a.query("sinceTime").replace("%3a", ":") == "2026-11-23T09:00:00Z"));
+    let events = run.entry("cluster-resources/events/shop.json");
+    assert!(events.contains("\"through\"") && events.contains("\"within\""));
+    assert!(!events.contains("\"before\"") && !events.contains("\"after\""));
+    assert_eq!(run.manifest().options["until"], "2026-11-23T10:00:00Z");
 }
 
 #[test]

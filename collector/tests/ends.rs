@@ -10,9 +10,10 @@
 mod support;
 
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use bundle::Outcome;
-use support::{Reply, Run, Server, collect, command, status, wait_until};
+use bundle::{LedgerRow, Outcome, SourceKind};
+use support::{Reply, Run, Server, collect, command, list, pod, status, wait_until};
 
 fn failing(args: &[&str]) -> (i32, String) {
     let folder = tempfile::tempdir().unwrap();
@@ -91,6 +92,50 @@ fn a_user_whom_the_server_does_not_know_is_told_to_log_in() {
         "{}",
         run.stderr()
     );
+}
+
+#[test]
+fn a_time_that_ends_before_it_begins_is_refused() {
+    let server = Server::start(|_| None);
+    let run = collect(&server, &["--since", "1h", "--until", "2h"]);
+    assert_eq!(run.code(), 2);
+    let expected = "`--since` is later than `--until`";
+    assert!(run.stderr().contains(expected), "{}", run.stderr());
+}
+
+#[test]
+fn when_the_server_is_gone_the_bundle_is_finished_and_says_so() {
+    let is_gone = AtomicBool::new(false);
+    let server = Server::start(move |asked| {
+        if asked.path.ends_with("/log") {
+            is_gone.store(true, Ordering::Relaxed);
+        }
+        if is_gone.load(Ordering::Relaxed) {
+            return Some(Reply::Silence);
+        }
+        (asked.path == "/api/v1/pods").then(|| {
+            let pods = (0..100).map(|i| {
+                let mut pod = pod("shop", &format!("p{i}"));
+                pod["spec"]["nodeName"] = format!("n{i}").into();
+                pod
+            });
+            Reply::Json(200, list(&pods.collect::<Vec<_>>()))
+        })
+    });
+    let args = ["--no-port-forward", "--item-timeout", "300ms"];
+    let run = collect(
+        &server,
+        &[args.as_slice(), &["--concurrency", "2"]].concat(),
+    );
+    assert_eq!(run.code(), 3);
+    let gone = "the API server could no longer be reached";
+    assert!(run.stderr().contains(gone), "{}", run.stderr());
+    let rows = run.manifest().ledger;
+    let logs = rows.iter().filter(|r| r.source == SourceKind::PodLogs);
+    let reason = |r: &LedgerRow| r.reason.clone().unwrap_or_default();
+    assert_eq!(logs.clone().count(), 200);
+    let skipped = logs.filter(|r| r.outcome == Outcome::Skipped && reason(r) == gone);
+    assert!(skipped.count() > 150);
 }
 
 #[test]

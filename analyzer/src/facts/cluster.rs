@@ -81,6 +81,7 @@ fn node(sources: &Sources<'_>, node: &Object, pods: i64) -> Fact {
         subjects: vec![node.subject()],
         evidence: vec![node.evidence(&excerpt)],
         fields: row.build(),
+        taken_by: None,
     }
 }
 
@@ -118,6 +119,7 @@ pub(super) fn apiservices(sources: &Sources<'_>) -> Vec<Fact> {
             subjects: vec![service.subject()],
             evidence: vec![service.evidence(&excerpt)],
             fields: row.build(),
+            taken_by: None,
         }
     });
     facts.collect()
@@ -165,6 +167,7 @@ pub(super) fn leases(sources: &Sources<'_>) -> Vec<Fact> {
             subjects,
             evidence: vec![lease.evidence(&excerpt)],
             fields: row.build(),
+            taken_by: None,
         }
     });
     facts.collect()
@@ -210,6 +213,7 @@ pub(super) fn ledger(sources: &Sources<'_>) -> Vec<Fact> {
                 ..Evidence::of_entry("manifest.json", excerpt)
             }],
             fields: fields.build(),
+            taken_by: None,
         })
     });
     facts.collect()
@@ -244,6 +248,7 @@ pub(super) fn objects(sources: &Sources<'_>) -> Vec<Fact> {
             subjects,
             evidence: vec![object.evidence(&excerpt)],
             fields: fields.build(),
+            taken_by: None,
         }
     });
     facts.collect()

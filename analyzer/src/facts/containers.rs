@@ -104,6 +104,7 @@ fn fact(sources: &Sources<'_>, pod: &Object, role: &Role<'_>) -> Fact {
         subjects: vec![pod.subject()],
         evidence,
         fields: row.build(),
+        taken_by: None,
     }
 }
 

@@ -125,6 +125,7 @@ fn fact(sources: &Sources<'_>, event: &Object) -> Fact {
         subjects: vec![subject],
         evidence: vec![evidence],
         fields: row.build(),
+        taken_by: None,
     }
 }
 

@@ -76,8 +76,10 @@ pub struct Fact {
     pub subjects: Vec<Subject>,
     /// Where it was read. Never empty.
     pub evidence: Vec<Evidence>,
-    /// The fields, an object.
+    /// The fields, an object. Of a row that was judged, those that are shown.
     pub fields: Value,
+    /// Once the row is judged, the numbers of the matchers that take it.
+    pub(crate) taken_by: Option<Box<[u32]>>,
 }
 
 /// A table's name and its rows.
@@ -167,10 +169,11 @@ pub struct Demand {
     pub metric_families: BTreeSet<String>,
 }
 
-/// Says which rows are worth keeping: a large bundle has far more than any rule takes.
+/// Judges rows as soon as they are derived: a large bundle has far more than any rule takes.
 pub trait Wanted: Sync {
-    /// Drops rows of a table that nobody asks for. Called for some rows at a time.
-    fn retain(&self, table: &str, rows: &mut Vec<Fact>, mesh: &Value, at: Timestamp);
+    /// Drops rows of a table that nobody takes, and notes of the others who does. Called for some
+    /// rows at a time; rows that were judged before stay as they are.
+    fn judge(&self, table: &str, rows: &mut Vec<Fact>, mesh: &Value, at: Timestamp);
 }
 
 /// Every row is worth keeping.
@@ -178,7 +181,7 @@ pub trait Wanted: Sync {
 pub struct Everything;
 
 impl Wanted for Everything {
-    fn retain(&self, _table: &str, _rows: &mut Vec<Fact>, _mesh: &Value, _at: Timestamp) {}
+    fn judge(&self, _table: &str, _rows: &mut Vec<Fact>, _mesh: &Value, _at: Timestamp) {}
 }
 
 /// What holds for the whole bundle.
@@ -296,7 +299,7 @@ pub fn derive(pieces: Vec<Piece>, context: Context<'_>) -> Facts {
     let sources = sources;
     let alone = ALONE.par_iter().map(|(name, derive)| {
         let mut rows = derive(&sources);
-        sources.retain(name, &mut rows);
+        sources.judge(name, &mut rows);
         (*name, rows)
     });
     let mut tables: BTreeMap<&'static str, Vec<Fact>> = alone.collect();
@@ -308,7 +311,7 @@ pub fn derive(pieces: Vec<Piece>, context: Context<'_>) -> Facts {
         .chain(certificates::derive(&sources))
         .chain([("services", services::derive(&sources, &clients))]);
     for (name, mut rows) in joined {
-        sources.retain(name, &mut rows);
+        sources.judge(name, &mut rows);
         tables.insert(name, rows);
     }
     Facts {

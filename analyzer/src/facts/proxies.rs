@@ -51,6 +51,7 @@ fn fact(sources: &Sources<'_>, pod: &Object, spec: &Json) -> Fact {
         subjects: vec![pod.subject()],
         evidence,
         fields: row.build(),
+        taken_by: None,
     }
 }
 

@@ -138,6 +138,7 @@ fn fact(
         subjects,
         evidence,
         fields: row.build(),
+        taken_by: None,
     }
 }
 

@@ -312,10 +312,10 @@ impl<'a> Sources<'a> {
         found.iter().filter_map(|at| pods.get(*at))
     }
 
-    /// Drops rows of a table that nobody asks for.
-    pub(super) fn retain(&self, table: &str, rows: &mut Vec<Fact>) {
+    /// Drops rows of a table that nobody takes.
+    pub(super) fn judge(&self, table: &str, rows: &mut Vec<Fact>) {
         let Context { wanted, at, .. } = self.context;
-        wanted.retain(table, rows, &self.mesh, at);
+        wanted.judge(table, rows, &self.mesh, at);
     }
 
     /// The rows of a table that are made from one object each, on all cores, without those that
@@ -330,7 +330,7 @@ impl<'a> Sources<'a> {
         const CHUNK: usize = 128;
         let chunks = objects.par_chunks(CHUNK).map(|chunk| {
             let mut rows: Vec<Fact> = chunk.iter().flat_map(&of).collect();
-            self.retain(table, &mut rows);
+            self.judge(table, &mut rows);
             rows
         });
         chunks.collect::<Vec<_>>().into_iter().flatten().collect()

@@ -82,6 +82,7 @@ fn fact(sources: &Sources<'_>, object: &Object, failures: &BTreeMap<Owner, &Obje
         subjects,
         evidence,
         fields: row.build(),
+        taken_by: None,
     }
 }
 

@@ -8,13 +8,15 @@ use anyhow::Context as _;
 use crate::args::{RuleArgs, RulesCommand};
 use crate::exit::ExitStatus;
 use crate::rule::set::Rules;
-use crate::rule::{Maturity, cases, lint, pack, show};
+use crate::rule::show::{Form, Shown};
+use crate::rule::{Maturity, begin, cases, docs, lint, pack};
 
 /// Does what is asked for.
 pub(crate) fn rules(command: &RulesCommand, to: &mut dyn Write) -> anyhow::Result<ExitStatus> {
     match command {
         RulesCommand::List { rules } => list(&crate::run::rules(rules)?, to),
-        RulesCommand::Show { ids, rules } => show_all(&crate::run::rules(rules)?, ids, to),
+        RulesCommand::Show { ids, rules } => show(rules, ids, to),
+        RulesCommand::Docs { folder, rules } => write_docs(rules, folder, to),
         RulesCommand::Lint { rules } => lint_all(rules, to),
         RulesCommand::Test { ids, rules } => test(rules, ids, to),
         RulesCommand::New { id, folder } => new(id, folder, to),
@@ -44,14 +46,43 @@ fn list(rules: &Rules, to: &mut dyn Write) -> anyhow::Result<ExitStatus> {
     Ok(ExitStatus::Fine)
 }
 
-fn show_all(rules: &Rules, ids: &[String], to: &mut dyn Write) -> anyhow::Result<ExitStatus> {
+fn show(args: &RuleArgs, ids: &[String], to: &mut dyn Write) -> anyhow::Result<ExitStatus> {
+    let rules = crate::run::rules(args)?;
+    let texts = pack::gather(&args.folders, !args.no_builtin_rules)?;
+    let shown = Shown {
+        rules: &rules,
+        texts: &texts,
+        form: Form::Alone,
+    };
     for (number, id) in ids.iter().enumerate() {
         let rule = rules.rule(id).with_context(|| {
             format!("no rule `{id}`\nhint: `linkerd-analyze rules list` lists them")
         })?;
         let gap = if number > 0 { "\n" } else { "" };
-        write!(to, "{gap}{}", show::markdown(rule, rules))?;
+        write!(to, "{gap}{}", shown.markdown(rule))?;
     }
+    Ok(ExitStatus::Fine)
+}
+
+/// Writes the pages about the rules into a folder.
+fn write_docs(args: &RuleArgs, folder: &Path, to: &mut dyn Write) -> anyhow::Result<ExitStatus> {
+    let rules = crate::run::rules(args)?;
+    let texts = pack::gather(&args.folders, !args.no_builtin_rules)?;
+    std::fs::create_dir_all(folder)
+        .with_context(|| format!("cannot make `{}`", folder.display()))?;
+    let pages = docs::pages(&rules, &texts);
+    for (name, page) in &pages {
+        let path = folder.join(name);
+        std::fs::write(&path, page)
+            .with_context(|| format!("cannot write `{}`", path.display()))?;
+    }
+    writeln!(
+        to,
+        "{} rules on {} pages in `{}`",
+        rules.len(),
+        pages.len(),
+        folder.display()
+    )?;
     Ok(ExitStatus::Fine)
 }
 
@@ -97,7 +128,7 @@ fn new(id: &str, folder: &Path, to: &mut dyn Write) -> anyhow::Result<ExitStatus
         .file_name()
         .map(|name| name.to_string_lossy().into_owned());
     let topic = topic.context("name the folder of a topic, such as `rules/proxy`")?;
-    let (rule, cases) = show::template(&topic, id);
+    let (rule, cases) = begin::template(&topic, id);
     std::fs::create_dir_all(folder)
         .with_context(|| format!("cannot make `{}`", folder.display()))?;
     for (name, text) in [

@@ -25,6 +25,9 @@ use crate::scan::{Gathered, gather_entries};
 /// "Now" in a case that does not say.
 const DEFAULT_AT: &str = "2026-01-01T00:00:00Z";
 
+/// The entry that the rows which a case gives stand in.
+pub(super) const ROWS: &str = "case";
+
 /// How the cases of one rule went.
 #[derive(Debug, Default)]
 pub(crate) struct Tested {
@@ -41,7 +44,7 @@ pub(crate) fn test(texts: &[RuleText], only: &[String]) -> Tested {
         if !only.is_empty() && !only.contains(&id_of(text)) {
             continue;
         }
-        let path = text.path.replace(".yaml", ".cases.yaml");
+        let path = path_of(text);
         let mut faulty = Faulty::new(&path);
         tested.cases += test_one(text, texts, &mut faulty);
         tested.faults.append(&mut faulty.faults);
@@ -52,7 +55,15 @@ pub(crate) fn test(texts: &[RuleText], only: &[String]) -> Tested {
 /// The id that a rule's file name tells.
 pub(crate) fn id_of(text: &RuleText) -> String {
     let name = text.path.rsplit(['/', '\\']).next().unwrap_or_default();
-    name.trim_end_matches(".yaml").to_owned()
+    name.trim_end_matches(".yaml")
+        .trim_end_matches(".yml")
+        .to_owned()
+}
+
+/// Where the cases of a rule stand.
+pub(super) fn path_of(text: &RuleText) -> String {
+    let (stem, extension) = text.path.rsplit_once('.').unwrap_or((&text.path, "yaml"));
+    format!("{stem}.cases.{extension}")
 }
 
 fn test_one(text: &RuleText, texts: &[RuleText], faulty: &mut Faulty<'_>) -> usize {
@@ -66,10 +77,7 @@ fn test_one(text: &RuleText, texts: &[RuleText], faulty: &mut Faulty<'_>) -> usi
     let file: CasesFile = match serde_saphyr::from_str(yaml) {
         Ok(file) => file,
         Err(error) => {
-            faulty.faults.push(yaml_fault(
-                &text.path.replace(".yaml", ".cases.yaml"),
-                &error,
-            ));
+            faulty.faults.push(yaml_fault(&path_of(text), &error));
             return 0;
         }
     };
@@ -114,6 +122,29 @@ fn with_awaited(text: &RuleText, texts: &[RuleText]) -> Vec<RuleText> {
         }
     }
     chosen
+}
+
+/// The first case of a rule that fires, with the finding that it is there for.
+pub(super) fn first_that_fires(text: &RuleText, texts: &[RuleText]) -> Option<(CaseFile, Finding)> {
+    let file: CasesFile = serde_saphyr::from_str(text.cases.as_deref()?).ok()?;
+    let mut cases = file.cases.into_iter();
+    let case = cases.find(|case| case.expect == Expect::Fires)?;
+    let rules = Rules::compile(&with_awaited(text, texts)).ok()?;
+    let at = case.at.as_ref().map_or(DEFAULT_AT, |at| &at.value);
+    let gathered = gather_entries(entries(&case.files).0, &rules.scanner, &rules.demand);
+    let mut found = conclusions(&case, at.parse().ok()?, &rules, gathered).findings;
+    found.retain(|finding| finding.rule == id_of(text));
+    let meant = case
+        .message
+        .as_ref()
+        .and_then(|at| Regex::new(&at.value).ok());
+    let is_meant = |f: &Finding| {
+        meant
+            .as_ref()
+            .is_none_or(|regex| regex.is_match(&f.message))
+    };
+    let number = found.iter().position(is_meant)?;
+    Some((case, found.swap_remove(number)))
 }
 
 fn run(case: &CaseFile, id: &str, rules: &Rules, faulty: &mut Faulty<'_>) {
@@ -280,8 +311,9 @@ fn add_rows(facts: &mut Facts, tables: &BTreeMap<String, Vec<Value>>) {
         };
         let made = rows.iter().map(|fields| Fact {
             subjects: vec![subject(name, fields)],
-            evidence: vec![Evidence::of_entry("case", fields.to_string())],
+            evidence: vec![Evidence::of_entry(ROWS, fields.to_string())],
             fields: fields.clone(),
+            taken_by: None,
         });
         let made: Vec<Fact> = made.collect();
         for fact in &made {

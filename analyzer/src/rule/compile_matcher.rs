@@ -1,5 +1,6 @@
 //! Compiles matchers.
 
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use bundle::SourceKind;
@@ -151,14 +152,20 @@ fn table(
 ) -> TableMatcher {
     let mut known = vec!["row", "at", "mesh"];
     known.extend(variables);
-    let predicate =
-        predicate.and_then(|at| faulty.check(at.place, Predicate::new(&at.value, &known)));
+    let predicate = predicate.and_then(|at| {
+        if faulty.is_sound {
+            return Some(Predicate::sound(&at.value));
+        }
+        faulty.check(at.place, Predicate::new(&at.value, &known))
+    });
     TableMatcher {
         table: name.to_owned(),
         tests: Vec::new(),
         text: None,
         predicate,
         variables,
+        number: 0,
+        shown: BTreeSet::new(),
     }
 }
 

@@ -45,6 +45,8 @@ fn listed(faults: &[Fault]) -> String {
 pub(super) struct Faulty<'a> {
     file: &'a str,
     pub(super) faults: Vec<Fault>,
+    /// Whether its expressions are known to be sound.
+    pub(super) is_sound: bool,
 }
 
 impl<'a> Faulty<'a> {
@@ -52,6 +54,7 @@ impl<'a> Faulty<'a> {
         Self {
             file,
             faults: Vec::new(),
+            is_sound: false,
         }
     }
 

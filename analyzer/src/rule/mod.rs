@@ -3,14 +3,19 @@
 //!
 //! Not here: scanning, and deciding what evidence amounts to.
 
+pub(crate) mod begin;
 pub(crate) mod builtin;
 pub(crate) mod cases;
 mod compile;
 mod compile_condition;
 mod compile_matcher;
+pub(crate) mod docs;
+mod example;
 pub(crate) mod fault;
 pub(crate) mod file;
 pub(crate) mod lint;
+#[cfg(test)]
+mod ordinary;
 pub(crate) mod pack;
 pub(crate) mod predicate;
 pub(crate) mod select;
@@ -20,6 +25,8 @@ mod spanned;
 pub(crate) mod suppress;
 pub(crate) mod template;
 pub(crate) mod version;
+
+use std::collections::BTreeSet;
 
 use bundle::SourceKind;
 use jiff::SignedDuration;
@@ -56,6 +63,17 @@ pub(crate) struct Rule {
     pub(crate) references: Vec<String>,
 }
 
+impl Rule {
+    /// Tells its matchers that their log matchers come after `others`.
+    fn move_logs(&mut self, others: usize) {
+        for named in &mut self.matchers {
+            if let Matcher::Log(number) | Matcher::NoLine { log: number } = &mut named.matcher {
+                *number += others;
+            }
+        }
+    }
+}
+
 /// A matcher and its name.
 #[derive(Debug)]
 pub(crate) struct NamedMatcher {
@@ -85,6 +103,16 @@ pub(crate) enum Matcher {
     Finding(String),
 }
 
+impl Matcher {
+    /// The rows that it looks at, if it looks at rows.
+    pub(crate) fn table(&self) -> Option<&TableMatcher> {
+        match self {
+            Self::Table(table) | Self::NoRow { table, .. } => Some(table),
+            _ => None,
+        }
+    }
+}
+
 /// Rows of a fact table.
 #[derive(Debug)]
 pub(crate) struct TableMatcher {
@@ -96,6 +124,10 @@ pub(crate) struct TableMatcher {
     pub(crate) predicate: Option<Predicate>,
     /// Fields that are variables of their own.
     pub(crate) variables: &'static [&'static str],
+    /// Its number among all matchers of all rules.
+    pub(crate) number: u32,
+    /// Fields that the rule's texts show.
+    pub(crate) shown: BTreeSet<String>,
 }
 
 /// A field, by JSON pointer, that must have one of some values.

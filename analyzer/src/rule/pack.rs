@@ -37,12 +37,13 @@ pub(crate) fn read(folder: &Path) -> anyhow::Result<Vec<RuleText>> {
             .into_owned();
         texts.push(RuleText {
             path: shown,
-            yaml: text(path)?,
-            cases: if files.contains(&cases) {
-                Some(text(&cases)?)
+            yaml: text(path)?.into(),
+            cases: if files.binary_search(&cases).is_ok() {
+                Some(text(&cases)?.into())
             } else {
                 None
             },
+            is_builtin: false,
         });
     }
     anyhow::ensure!(

@@ -1,13 +1,13 @@
 //! Which rows of a fact table a matcher takes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cel::Context;
 use jiff::Timestamp;
 use serde_json::Value;
 
 use super::set::Rules;
-use super::{Matcher, TableMatcher, predicate};
+use super::{TableMatcher, predicate};
 use crate::facts::{Fact, Wanted};
 
 /// Values by the names of captures.
@@ -24,6 +24,10 @@ impl TableMatcher {
         root: &Context<'_, '_>,
     ) -> Result<Option<Captures>, String> {
         let row = &fact.fields;
+        if let Some(taken_by) = &fact.taken_by {
+            let is_taken = taken_by.contains(&self.number);
+            return Ok(is_taken.then(|| self.captures(row)).flatten());
+        }
         let is_other = |test: &super::Test| {
             let value = row.pointer(&test.pointer);
             !value.is_some_and(|value| test.any_of.contains(value))
@@ -65,22 +69,46 @@ impl TableMatcher {
 }
 
 impl Wanted for Rules {
-    fn retain(&self, table: &str, rows: &mut Vec<Fact>, mesh: &Value, at: Timestamp) {
-        let matchers = self.list.iter().flat_map(|rule| &rule.matchers);
-        let of_table: Vec<&TableMatcher> = matchers
-            .filter_map(|named| match &named.matcher {
-                Matcher::Table(matcher) | Matcher::NoRow { table: matcher, .. } => Some(matcher),
-                _ => None,
+    fn judge(&self, table: &str, rows: &mut Vec<Fact>, mesh: &Value, at: Timestamp) {
+        let of_table = self.by_table.get(table);
+        let matchers: Vec<&TableMatcher> = of_table
+            .into_iter()
+            .flatten()
+            .filter_map(|(rule, matcher)| {
+                let named = self.list.get(*rule)?.matchers.get(*matcher)?;
+                named.matcher.table()
             })
-            .filter(|matcher| matcher.table == table)
             .collect();
-        if of_table.is_empty() {
+        if matchers.is_empty() {
             rows.clear();
             return;
         }
         let root = predicate::context(at, mesh);
-        // An error has to be told when the rule is decided.
-        let takes = |m: &&TableMatcher, fact: &Fact| !matches!(m.take(fact, &root), Ok(None));
-        rows.retain(|fact| of_table.iter().any(|matcher| takes(matcher, fact)));
+        rows.retain_mut(|fact| fact.taken_by.is_some() || judge(fact, &matchers, &root));
     }
+}
+
+/// Whether any matcher takes a row; if so, it is left with what they show of it.
+fn judge(fact: &mut Fact, matchers: &[&TableMatcher], root: &Context<'_, '_>) -> bool {
+    let mut taken_by = Vec::new();
+    let mut shown = BTreeSet::from(["count", "first", "last"]);
+    for matcher in matchers {
+        match matcher.take(fact, root) {
+            Ok(None) => {}
+            Ok(Some(_)) => {
+                taken_by.push(matcher.number);
+                shown.extend(matcher.shown.iter().map(String::as_str));
+            }
+            // It has to be told when the rule is decided, on the whole row.
+            Err(_) => return true,
+        }
+    }
+    if taken_by.is_empty() {
+        return false;
+    }
+    if let Value::Object(fields) = &mut fact.fields {
+        fields.retain(|name, _| shown.contains(name.as_str()));
+    }
+    fact.taken_by = Some(taken_by.into());
+    true
 }

@@ -1,6 +1,9 @@
 //! A set of rules that fit together: what they refer to exists, nothing waits for itself.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+
+use rayon::prelude::*;
 
 use super::compile;
 use super::fault::{Fault, Faults, Faulty};
@@ -18,15 +21,21 @@ pub(crate) struct RuleText {
     /// Where it is, for messages: `identity/issuer-expired.yaml`.
     pub(crate) path: String,
     /// The YAML.
-    pub(crate) yaml: String,
+    pub(crate) yaml: Cow<'static, str>,
     /// The YAML of its cases.
-    pub(crate) cases: Option<String>,
+    pub(crate) cases: Option<Cow<'static, str>>,
+    /// Whether it was checked when this program was made.
+    pub(crate) is_builtin: bool,
 }
+
+/// Places in [`Rules::list`] and in [`Rule::matchers`] of the matchers that look at a table.
+type ByTable = BTreeMap<String, Vec<(usize, usize)>>;
 
 /// Rules that can be run together, in the order of their ids.
 #[derive(Debug)]
 pub struct Rules {
     pub(crate) list: Vec<Rule>,
+    pub(super) by_table: ByTable,
     pub(crate) scanner: Scanner,
     pub(crate) demand: Demand,
 }
@@ -37,32 +46,50 @@ impl Rules {
     /// # Errors
     /// All faults of all files.
     pub(crate) fn compile(texts: &[RuleText]) -> Result<Self, Faults> {
-        Self::compile_except(texts, &BTreeSet::new())
+        Self::compile_with(texts, &BTreeSet::new(), false)
     }
 
-    /// As [`Self::compile`], but leaves out rules by id. Others may still refer to them.
+    /// As [`Self::compile`], but leaves out rules by id, to which others may still refer, and takes
+    /// the built-in rules' word for their expressions.
     pub(crate) fn compile_except(
         texts: &[RuleText],
         without: &BTreeSet<String>,
     ) -> Result<Self, Faults> {
+        Self::compile_with(texts, without, true)
+    }
+
+    fn compile_with(
+        texts: &[RuleText],
+        without: &BTreeSet<String>,
+        trusts_builtin: bool,
+    ) -> Result<Self, Faults> {
+        let parsed: Vec<_> = texts.par_iter().map(|text| (text, parse(text))).collect();
         let mut faults = Vec::new();
         let mut files = Vec::new();
-        for text in texts {
-            match parse(text) {
+        for (text, file) in parsed {
+            match file {
                 Ok(file) => files.push((text, file)),
                 Err(fault) => faults.push(fault),
             }
         }
         check_together(&files, !faults.is_empty(), &mut faults);
+        let compiled = files.into_par_iter().map(|(text, file)| {
+            let mut found_here = Faulty::new(&text.path);
+            found_here.is_sound = trusts_builtin && text.is_builtin;
+            let mut logs = Vec::new();
+            let is_wanted = !without.contains(&file.id.value);
+            let rule = is_wanted.then(|| compile::rule(file, &mut found_here, &mut logs));
+            (rule.flatten(), logs, found_here.faults)
+        });
         let mut logs: Vec<LogMatcher> = Vec::new();
         let mut rules = Vec::new();
-        for (text, file) in files {
-            if without.contains(&file.id.value) {
-                continue;
-            }
-            let mut found_here = Faulty::new(&text.path);
-            rules.extend(compile::rule(file, &mut found_here, &mut logs));
-            faults.append(&mut found_here.faults);
+        for (rule, own_logs, mut found_here) in compiled.collect::<Vec<_>>() {
+            rules.extend(rule.map(|mut rule| {
+                rule.move_logs(logs.len());
+                rule
+            }));
+            logs.extend(own_logs);
+            faults.append(&mut found_here);
         }
         if !faults.is_empty() {
             faults.sort();
@@ -70,9 +97,11 @@ impl Rules {
             return Err(Faults(faults));
         }
         rules.sort_by(|a, b| a.id.cmp(&b.id));
+        let by_table = number(&mut rules);
         let demand = demand(&rules);
         Ok(Self {
             list: rules,
+            by_table,
             scanner: Scanner::new(logs),
             demand,
         })
@@ -131,6 +160,40 @@ pub(super) fn yaml_fault(file: &str, error: &serde_saphyr::Error) -> Fault {
         place,
         detail,
     }
+}
+
+/// Numbers the matchers of tables, tells them what their rules show, and gives their places.
+fn number(rules: &mut [Rule]) -> ByTable {
+    let mut by_table = ByTable::new();
+    let mut next = 0;
+    for (at, rule) in rules.iter_mut().enumerate() {
+        let texts = [&rule.message, &rule.meaning].into_iter().chain(&rule.fix);
+        let names: Vec<String> = texts
+            .flat_map(|text| text.names().flat_map(|name| name.split('|')))
+            .map(str::to_owned)
+            .collect();
+        for (which, named) in rule.matchers.iter_mut().enumerate() {
+            let (Matcher::Table(table) | Matcher::NoRow { table, .. }) = &mut named.matcher else {
+                continue;
+            };
+            table.number = next;
+            next += 1;
+            let of_matcher = names.iter().filter_map(|name| {
+                let (matcher, field) = name.split_once('.')?;
+                (matcher == named.name).then(|| field.split('.').next().unwrap_or(field).to_owned())
+            });
+            table.shown.extend(of_matcher);
+            let of_text = table.text.iter().map(|(pointer, _)| pointer);
+            table
+                .shown
+                .extend(of_text.map(|pointer| pointer.trim_start_matches('/').to_owned()));
+            by_table
+                .entry(table.table.clone())
+                .or_default()
+                .push((at, which));
+        }
+    }
+    by_table
 }
 
 /// What rules ask facts for.

@@ -1,94 +1,154 @@
-//! Rules as documentation, and the template of a new one.
+//! A rule as documentation, with fixed headings.
 
-use std::fmt::Write as _;
-
+use super::example;
 use super::file::Maturity;
-use super::set::Rules;
-use super::{By, Matcher, NamedMatcher, Rule, TableMatcher};
+use super::set::{RuleText, Rules};
+use super::{By, Matcher, NamedMatcher, Place, Rule, TableMatcher};
 use crate::scan::pattern::Pattern;
 
-/// A rule as Markdown with fixed headings.
-pub(crate) fn markdown(rule: &Rule, rules: &Rules) -> String {
-    let mut page = format!("# {}\n\n{}\n\n", rule.id, rule.title);
-    let maturity = match rule.maturity {
-        Maturity::Stable => "",
-        Maturity::Test => " · under test",
-    };
-    let about = format!(
-        "Severity {} · topic {}{maturity}\n\n",
-        rule.severity.name(),
-        rule.topic
-    );
-    page.push_str(&about);
-    section(&mut page, "What it says", &rule.message.source());
-    section(&mut page, "What it means", &rule.meaning.source());
-    let evidence: Vec<String> = rule
-        .matchers
-        .iter()
-        .map(|named| evidence(named, rules))
-        .collect();
-    let joined = match rule.by {
-        By::Bundle => "Joined over the whole bundle.".to_owned(),
-        by => format!("Joined by {}.", format!("{by:?}").to_lowercase()),
-    };
-    section(
-        &mut page,
-        "Evidence",
-        &format!("{}\n\n{joined}", evidence.join("\n")),
-    );
-    let steps: Vec<String> = rule
-        .fix
-        .iter()
-        .zip(1..)
-        .map(|(step, n)| format!("{n}. {}", step.source()))
-        .collect();
-    section(&mut page, "How to fix", &steps.join("\n"));
-    if !rule.explains.is_empty() {
-        let ids: Vec<String> = rule
-            .explains
-            .iter()
-            .map(|(id, _)| format!("- {id}"))
-            .collect();
-        section(&mut page, "Accounts for", &ids.join("\n"));
+/// Where a rule is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// By itself, on a terminal.
+    Alone,
+    /// As a section of its topic's page, with links to the other pages.
+    Section,
+}
+
+/// Shows rules of a set.
+pub(crate) struct Shown<'a> {
+    pub(crate) rules: &'a Rules,
+    /// The texts of all rules, with their cases.
+    pub(crate) texts: &'a [RuleText],
+    pub(crate) form: Form,
+}
+
+impl Shown<'_> {
+    /// A rule as Markdown.
+    pub(crate) fn markdown(&self, rule: &Rule) -> String {
+        let maturity = match rule.maturity {
+            Maturity::Stable => "",
+            Maturity::Test => " · under test",
+        };
+        let mark = self.mark();
+        let mut page = format!(
+            "{mark} {}\n\n{}\n\nSeverity {} · topic {}{maturity}\n\n",
+            rule.id,
+            self.prose(&rule.title),
+            rule.severity.name(),
+            rule.topic
+        );
+        let mut section = |heading: &str, text: &str| {
+            let text = text.trim();
+            let text = if text.is_empty() { "None." } else { text };
+            page.extend([mark, "# ", heading, "\n\n", text, "\n\n"]);
+        };
+        section("What it says", &self.prose(&rule.message.source()));
+        section("What it means", &self.prose(&rule.meaning.source()));
+        section("Evidence", &self.evidence(rule));
+        let steps = rule.fix.iter().zip(1..);
+        let steps = steps.map(|(step, n)| format!("{n}. {}", self.prose(&step.source())));
+        section("How to fix", &lines(steps));
+        section("Example", &example::markdown(rule, self.texts));
+        if !rule.explains.is_empty() {
+            let symptoms = rule.explains.iter();
+            let symptoms = symptoms.map(|(id, place)| format!("- {}{}", self.link(id), at(*place)));
+            section("Accounts for", &lines(symptoms));
+        }
+        let links = rule.links.iter().map(|link| format!("- <{link}>"));
+        section("Links", &lines(links));
+        page.trim_end().to_owned() + "\n"
     }
-    let links: Vec<String> = rule
-        .links
-        .iter()
-        .map(|link| format!("- <{link}>"))
-        .collect();
-    section(&mut page, "Links", &links.join("\n"));
-    page.trim_end().to_owned() + "\n"
+
+    fn mark(&self) -> &'static str {
+        match self.form {
+            Form::Alone => "#",
+            Form::Section => "##",
+        }
+    }
+
+    /// Text of an author, in which Markdown finds nothing but code.
+    fn prose(&self, text: &str) -> String {
+        match self.form {
+            Form::Alone => text.to_owned(),
+            Form::Section => escaped(text),
+        }
+    }
+
+    /// Another rule, which may not be loaded.
+    fn link(&self, id: &str) -> String {
+        match self.rules.rule(id) {
+            Some(rule) if self.form == Form::Section => format!("[{id}]({}.md#{id})", rule.topic),
+            _ => id.to_owned(),
+        }
+    }
+
+    fn evidence(&self, rule: &Rule) -> String {
+        let matchers = lines(rule.matchers.iter().map(|named| self.matcher(named)));
+        match rule.by {
+            By::Bundle => format!("{matchers}\n\nJoined over the whole bundle."),
+            by => format!(
+                "{matchers}\n\nJoined by {}.",
+                format!("{by:?}").to_lowercase()
+            ),
+        }
+    }
+
+    fn matcher(&self, named: &NamedMatcher) -> String {
+        let what = match &named.matcher {
+            Matcher::Log(number) => log(*number, self.rules),
+            Matcher::NoLine { log: number } => format!("no line: {}", log(*number, self.rules)),
+            Matcher::Table(table) => rows(table),
+            Matcher::NoRow { table, .. } => format!("none of {}", rows(table)),
+            Matcher::Finding(id) => format!("findings of {}", self.link(id)),
+        };
+        let least = if named.min_count > 1 {
+            format!(", at least {} times", named.min_count)
+        } else {
+            String::new()
+        };
+        let ongoing = named
+            .ongoing
+            .map(|d| format!(", still within {d:#} of the end"))
+            .unwrap_or_default();
+        format!("- `{}`: {what}{least}{ongoing}", named.name)
+    }
 }
 
-fn section(page: &mut String, heading: &str, text: &str) {
-    let text = if text.trim().is_empty() {
-        "None."
-    } else {
-        text.trim()
-    };
-    // Writing to a string does not fail.
-    let written = write!(page, "## {heading}\n\n{text}\n\n");
-    debug_assert!(written.is_ok());
+/// Escapes what Markdown would take for a tag or for emphasis, outside of code.
+pub(crate) fn escaped(text: &str) -> String {
+    let mut is_code = false;
+    let mut safe = String::with_capacity(text.len());
+    for c in text.chars() {
+        is_code ^= c == '`';
+        if !is_code && matches!(c, '<' | '*') {
+            safe.push('\\');
+        }
+        safe.push(c);
+    }
+    safe
 }
 
-fn evidence(named: &NamedMatcher, rules: &Rules) -> String {
-    let what = match &named.matcher {
-        Matcher::Log(number) => log(*number, rules),
-        Matcher::NoLine { log: number } => format!("no line: {}", log(*number, rules)),
-        Matcher::Table(table) => rows(table),
-        Matcher::NoRow { table, .. } => format!("none of {}", rows(table)),
-        Matcher::Finding(id) => format!("findings of {id}"),
-    };
-    let least = if named.min_count > 1 {
-        format!(", at least {} times", named.min_count)
+fn lines(lines: impl Iterator<Item = String>) -> String {
+    lines.collect::<Vec<String>>().join("\n")
+}
+
+fn at(place: Place) -> &'static str {
+    match place {
+        Place::Anywhere => "",
+        Place::Namespace => ", in its own namespaces",
+        Place::Subject => ", on its own subjects",
+    }
+}
+
+/// Text on one line as code, whatever is in it.
+fn code(text: &str) -> String {
+    let text = text.split_whitespace().collect::<Vec<&str>>().join(" ");
+    if text.contains('`') {
+        format!("`` {text} ``")
     } else {
-        String::new()
-    };
-    let ongoing = named
-        .ongoing
-        .map(|d| format!(", still within {d:#} of the end"))
-        .unwrap_or_default();
-    format!("- `{}`: {what}{least}{ongoing}", named.name)
+        format!("`{text}`")
+    }
 }
 
 fn log(number: usize, rules: &Rules) -> String {
@@ -104,7 +164,7 @@ fn log(number: usize, rules: &Rules) -> String {
         .patterns
         .iter()
         .map(Pattern::source)
-        .map(|source| format!("`{source}`"))
+        .map(code)
         .collect();
     format!("log lines of {of} that match {}", patterns.join(" or "))
 }
@@ -135,66 +195,5 @@ fn rows(table: &TableMatcher) -> String {
     match &table.predicate {
         Some(predicate) => format!("{text}, with `{}`", predicate.source()),
         None => text,
-    }
-}
-
-/// The files of a new rule: its own and that of its cases.
-pub(crate) fn template(topic: &str, id: &str) -> (String, String) {
-    let rule = format!(
-        r#"id: {id}
-title: What is wrong, in a few words
-severity: medium # info, low, medium, high, critical
-maturity: test # stable once people rely on it
-topic: {topic}
-matchers:
-  failed:
-    log:
-      containers: [linkerd-proxy]
-      pattern: 'words of the message (?P<reason>.*)'
-      ongoing: 2m # it still goes on when the bundle is captured
-by: workload # pod, workload, node, service, namespace, identity, certificate, bundle
-message: "{{workload}} in {{namespace}}: {{failed.count}} times {{reason}}"
-meaning: What that means to the users of the mesh.
-fix:
-  - "a step that can be pasted: `kubectl -n {{namespace}} get pods`"
-links: ["https://linkerd.io/2/tasks/"]
-references: []
-"#
-    );
-    let cases = r#"cases:
-  - name: it fails until the capture
-    expect: fires
-    at: "2026-01-01T00:00:10Z"
-    files:
-      cluster-resources/pods/logs/shop/cart-7d9c4f5b6-x2k8p/linkerd-proxy.log: |
-        2026-01-01T00:00:00Z [     1.000000s]  WARN ThreadId(01) linkerd_app_core: words of the message no luck
-    message: 'cart in shop: 1 times no luck'
-  - name: all is well
-    expect: silent
-    files:
-      cluster-resources/pods/logs/shop/cart-7d9c4f5b6-x2k8p/linkerd-proxy.log: |
-        2026-01-01T00:00:00Z [     1.000000s]  INFO ThreadId(01) linkerd2_proxy: release 2.366.0
-"#;
-    (rule, cases.to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::cases;
-    use super::super::set::RuleText;
-    use super::*;
-
-    #[test]
-    fn a_new_rule_passes_its_own_cases() {
-        let (yaml, cases) = template("proxy", "my-rule");
-        let text = RuleText {
-            path: "proxy/my-rule.yaml".into(),
-            yaml,
-            cases: Some(cases),
-        };
-        let rules = Rules::compile(std::slice::from_ref(&text)).unwrap();
-        assert!(markdown(&rules.list[0], &rules).contains("## How to fix"));
-        let tested = cases::test(&[text], &[]);
-        assert_eq!((tested.cases, tested.faults), (2, Vec::new()));
     }
 }

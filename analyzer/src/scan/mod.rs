@@ -6,11 +6,11 @@
 //! is decided elsewhere.
 
 mod borders;
-mod frequency;
+pub(crate) mod frequency;
 mod grams;
 mod json;
 mod lines;
-mod literals;
+pub(crate) mod literals;
 pub(crate) mod matches;
 pub(crate) mod origin;
 pub(crate) mod parallel;
@@ -25,7 +25,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bundle::layout::{EntryKind, Section, sections};
 use bundle::{
-    Block, Bundle, EntryInfo, EntryPath, Interest, Manifest, Problem, ProblemKind, Visitor,
+    Block, Bundle, Checkpoints, EntryInfo, EntryPath, Interest, Manifest, Problem, ProblemKind,
+    Visitor,
 };
 
 use crate::facts::{self, Demand, LogEnd, Piece};
@@ -39,7 +40,9 @@ use roster::Roster;
 pub(crate) struct Gathered {
     pub(crate) pieces: Vec<Piece>,
     pub(crate) scanned: Scanned,
+    /// That of the bundle, or of one that was never finished what its checkpoints come to.
     pub(crate) manifest: Option<Manifest>,
+    checkpoints: Checkpoints,
     /// What could not be read, in a stable order.
     pub(crate) problems: Vec<Problem>,
     /// Entries seen, with their sizes.
@@ -101,6 +104,8 @@ fn finish(visitor: Pass<'_>) -> Gathered {
         .unwrap_or_else(PoisonError::into_inner);
     gathered.problems.sort();
     gathered.problems.dedup();
+    let checkpoints = std::mem::take(&mut gathered.checkpoints);
+    gathered.manifest = gathered.manifest.take().or_else(|| checkpoints.manifest());
     settle_origins(&mut gathered, visitor.scanner);
     let ends = gathered.scanned.logs.iter().map(|(entry, log)| {
         Piece::LogEnd(Box::new(LogEnd {
@@ -239,8 +244,11 @@ impl Pass<'_> {
 
 impl Visitor for Pass<'_> {
     fn interest(&self, entry: &EntryInfo) -> Interest {
-        let is_cut = matches!(entry.kind, EntryKind::PodLogs { .. });
-        if facts::wants(entry) || entry.kind == EntryKind::Manifest || is_cut {
+        let is_read_whole = matches!(
+            entry.kind,
+            EntryKind::Manifest | EntryKind::Checkpoint { .. } | EntryKind::PodLogs { .. }
+        );
+        if facts::wants(entry) || is_read_whole {
             Interest::Whole
         } else if origin::is_log(entry) {
             Interest::Blocks
@@ -260,6 +268,10 @@ impl Visitor for Pass<'_> {
                 Ok(manifest) => found.manifest = Some(manifest),
                 Err(problem) => found.problems.push(problem),
             });
+            return;
+        }
+        if let EntryKind::Checkpoint { .. } = entry.kind {
+            self.with(|found| found.checkpoints.add(&entry.kind, &bytes));
             return;
         }
         if matches!(entry.kind, EntryKind::PodLogs { .. }) {

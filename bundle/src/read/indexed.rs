@@ -24,7 +24,7 @@ const GZIP_HEADER: usize = 10;
 const GZIP_TRAILER: usize = 8;
 
 #[derive(Debug)]
-pub(super) struct Indexed {
+pub(crate) struct Indexed {
     file: File,
     index: Index,
     infos: Vec<Arc<EntryInfo>>,
@@ -76,6 +76,27 @@ impl Indexed {
     /// The entries in the order of the container.
     pub(super) fn infos(&self) -> &[Arc<EntryInfo>] {
         &self.infos
+    }
+
+    /// The first component of the first entry's path as the tar stream has it.
+    pub(super) fn top_folder(&self) -> Option<String> {
+        let mut scratch = Scratch::default();
+        self.decode(0, &mut scratch).ok()?;
+        let mut archive = tar::Archive::new(scratch.plain.as_slice());
+        let entry = archive.entries().ok()?.next()?.ok()?;
+        let path = entry.path().ok()?;
+        let first = path.components().next()?.as_os_str().to_str()?;
+        Some(first.to_owned())
+    }
+
+    /// What the index says.
+    pub(crate) fn index(&self) -> &Index {
+        &self.index
+    }
+
+    /// Some gzip members in a row, as they are in the file.
+    pub(crate) fn packed(&self, first: &Member, last: &Member) -> impl Read + '_ {
+        Section::new(&self.file, first.offset, last.offset + last.packed)
     }
 
     pub(super) fn plan(&self, visitor: &dyn Visitor) -> Vec<Task> {

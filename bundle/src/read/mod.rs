@@ -6,6 +6,7 @@
 //! index (a foreign tar.gz, a bundle whose writer was killed) are a single task that is read
 //! front to back.
 
+mod checkpoints;
 mod deliver;
 mod detect;
 mod folder;
@@ -22,9 +23,10 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub use checkpoints::Checkpoints;
 use detect::{Content, detect, is_tar};
 use folder::Folder;
-use indexed::Indexed;
+pub(crate) use indexed::Indexed;
 use stream::Stream;
 
 use crate::layout::EntryKind;
@@ -318,6 +320,22 @@ impl Bundle {
             name.strip_suffix(ext).unwrap_or(name)
         });
         bare.to_owned()
+    }
+
+    /// The name of the folder that all entries lie below, where that is known: in our tar.gz.
+    pub fn top_folder(&self) -> Option<String> {
+        match &self.inner {
+            Inner::Indexed(indexed) => indexed.top_folder(),
+            _ => None,
+        }
+    }
+
+    /// Our tar.gz, for copying parts of it as they are.
+    pub(crate) fn indexed(&self) -> Option<&Indexed> {
+        match &self.inner {
+            Inner::Indexed(indexed) => Some(indexed),
+            _ => None,
+        }
     }
 
     /// The manifest, if there is a sound one of a format that is known here. A form without an

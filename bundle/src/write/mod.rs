@@ -5,11 +5,14 @@
 //! the number of threads.
 
 mod blocks;
+mod json;
+mod keep;
 mod pool;
 mod tar_gz;
 mod zip;
 
-use std::io::Read;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufWriter, Read};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -80,6 +83,17 @@ enum FormWriter {
     Zip(ZipWriter),
 }
 
+/// How much was written so far, in bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Size {
+    /// Bytes in the file.
+    pub packed: u64,
+    /// Bytes that they were made from.
+    pub plain: u64,
+    /// Bytes that were appended and are yet to be compressed.
+    pub pending: u64,
+}
+
 /// What was written.
 #[derive(Debug, Clone)]
 pub struct Finished {
@@ -145,6 +159,59 @@ impl BundleWriter {
         Ok(record)
     }
 
+    /// Takes over those of the `wanted` entries of another bundle that can be copied as they
+    /// are, without being decompressed, and gives their paths: both must be tar.gz, under one
+    /// name, and an entry that shares a gzip member with an unwanted one cannot. The records are
+    /// those of the other bundle's manifest.
+    ///
+    /// # Errors
+    /// [`WriteError`] when the disk is full, or the other bundle cannot be read.
+    pub fn keep(
+        &mut self,
+        from: &crate::Bundle,
+        wanted: &BTreeMap<EntryPath, EntryRecord>,
+    ) -> Result<BTreeSet<EntryPath>, WriteError> {
+        let (FormWriter::TarGz(writer), Some(indexed)) = (&mut self.form, from.indexed()) else {
+            return Ok(BTreeSet::new());
+        };
+        if from.top_folder().as_deref() != Some(writer.name()) {
+            return Ok(BTreeSet::new());
+        }
+        let kept = writer
+            .keep(indexed, wanted)
+            .map_err(|source| WriteError::Io {
+                path: self.partial.clone(),
+                source,
+            })?;
+        let paths = kept.iter().map(|record| record.path.clone()).collect();
+        self.records.extend(kept.into_iter().cloned());
+        Ok(paths)
+    }
+
+    /// Writes what was appended so far to the file, so that it is there whatever happens.
+    ///
+    /// # Errors
+    /// [`WriteError::Io`] when the disk is full.
+    pub fn flush(&mut self) -> Result<(), WriteError> {
+        let flushed = match &mut self.form {
+            FormWriter::TarGz(writer) => writer.flush(),
+            // Every entry is written whole.
+            FormWriter::Zip(_) => Ok(()),
+        };
+        flushed.map_err(|source| WriteError::Io {
+            path: self.partial.clone(),
+            source,
+        })
+    }
+
+    /// How much was written so far.
+    pub fn size(&self) -> Size {
+        match &self.form {
+            FormWriter::TarGz(writer) => writer.size(),
+            FormWriter::Zip(writer) => writer.size(),
+        }
+    }
+
     fn append_unrecorded(
         &mut self,
         path: &EntryPath,
@@ -188,11 +255,19 @@ impl BundleWriter {
         };
         let path =
             EntryPath::parse("manifest.json").map_err(|e| failed(std::io::Error::other(e)))?;
-        let mut json =
-            serde_json::to_vec_pretty(&manifest).map_err(|e| failed(std::io::Error::other(e)))?;
-        json.push(b'\n');
-        let mut content = json.as_slice();
-        self.append_unrecorded(&path, json.len() as u64, &mut content)?;
+        let length = json::length(|out| json::pretty(&manifest, out)).map_err(failed)?;
+        let (mut content, pipe) = std::io::pipe().map_err(failed)?;
+        std::thread::scope(|scope| {
+            let manifest = &manifest;
+            // Who no longer reads has met an error of its own.
+            scope.spawn(move || {
+                json::pretty(manifest, &mut BufWriter::new(pipe)).unwrap_or_default();
+            });
+            let appended = self.append_unrecorded(&path, length as u64, &mut content);
+            drop(content);
+            appended
+        })?;
+        drop(manifest);
         let failed = |source| WriteError::Io {
             path: self.partial.clone(),
             source,

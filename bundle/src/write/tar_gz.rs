@@ -7,8 +7,9 @@ use std::io::{self, Write};
 use flate2::{Compression, GzBuilder};
 
 use super::blocks::{BLOCK_BYTES, Blocks};
+use super::json;
 use super::pool::{Packed, Pool};
-use super::{AppendError, WriterOptions};
+use super::{AppendError, Size, WriterOptions};
 use crate::EntryPath;
 use crate::index::{FOOTER_BYTES, INDEX_NAME, Index, IndexEntry, Member, Piece, footer};
 
@@ -18,23 +19,25 @@ const TAR_BLOCK: usize = 512;
 
 #[derive(Debug)]
 pub(super) struct TarGzWriter {
-    file: File,
+    pub(super) file: File,
     pool: Pool,
     options: WriterOptions,
     /// The part of the tar stream that is not yet handed to the pool.
     open: Vec<u8>,
-    tar_bytes: u64,
-    next_member: u32,
-    members: VecDeque<Member>,
-    written: u64,
-    entries: Vec<IndexEntry>,
+    pub(super) tar_bytes: u64,
+    pub(super) next_member: u32,
+    pub(super) members: VecDeque<Member>,
+    pub(super) written: u64,
+    /// Bytes that those in the file were made from.
+    pub(super) plain_written: u64,
+    pub(super) entries: Vec<IndexEntry>,
 }
 
 impl TarGzWriter {
     pub(super) fn new(file: File, options: WriterOptions) -> Self {
         let pool = Pool::new(options.threads, compress);
         let (members, entries, open) = (VecDeque::new(), Vec::new(), Vec::new());
-        let (tar_bytes, next_member, written) = (0, 0, 0);
+        let (tar_bytes, next_member, written, plain_written) = (0, 0, 0, 0);
         Self {
             file,
             pool,
@@ -44,6 +47,7 @@ impl TarGzWriter {
             next_member,
             members,
             written,
+            plain_written,
             entries,
         }
     }
@@ -93,6 +97,26 @@ impl TarGzWriter {
         Ok(())
     }
 
+    /// Ends the open member and writes everything.
+    pub(super) fn flush(&mut self) -> io::Result<()> {
+        self.cut()?;
+        self.drain()
+    }
+
+    /// The top folder.
+    pub(super) fn name(&self) -> &str {
+        &self.options.name
+    }
+
+    /// Bytes in the file, what they were made from, and bytes that are yet to be compressed.
+    pub(super) fn size(&self) -> Size {
+        Size {
+            packed: self.written,
+            plain: self.plain_written,
+            pending: self.tar_bytes - self.plain_written,
+        }
+    }
+
     /// Writes the index, tar's end, and the footer; gives the size of the file.
     pub(super) fn finish(mut self) -> io::Result<u64> {
         self.cut()?;
@@ -103,16 +127,18 @@ impl TarGzWriter {
             members: std::mem::take(&mut self.members).into(),
             entries: std::mem::take(&mut self.entries),
         };
-        let json = index.to_json()?;
-        let head = header(&self.options, INDEX_NAME, json.len() as u64)?;
+        let length = json::length(|out| json::line(&index, out))?;
+        let head = header(&self.options, INDEX_NAME, length as u64)?;
+        let padding = length.next_multiple_of(TAR_BLOCK) - length + 2 * TAR_BLOCK;
+        self.open.reserve_exact(head.len() + length + padding);
         self.push(&head);
-        self.push(&json);
-        let padding = json.len().next_multiple_of(TAR_BLOCK) - json.len();
-        self.push(&vec![0; padding + 2 * TAR_BLOCK]);
+        json::line(&index, &mut self.open)?;
+        drop(index);
+        let crc = crc32fast::hash(self.open.get(head.len()..).unwrap_or_default());
+        self.push(&vec![0; padding]);
         self.cut()?;
         self.drain()?;
-        let footer = footer(index_offset, crc32fast::hash(&json));
-        self.file.write_all(&footer)?;
+        self.file.write_all(&footer(index_offset, crc))?;
         self.file.sync_all()?;
         Ok(self.written + FOOTER_BYTES as u64)
     }
@@ -155,6 +181,7 @@ impl TarGzWriter {
             crc: packed.crc,
         });
         self.written += bytes;
+        self.plain_written += packed.plain;
         Ok(true)
     }
 }

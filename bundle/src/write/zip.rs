@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 
 use super::blocks::Blocks;
 use super::pool::{Packed, Pool};
-use super::{AppendError, WriterOptions};
+use super::{AppendError, Size, WriterOptions};
 use crate::EntryPath;
 use crate::zip_extra::{self, ZipBlock};
 
@@ -32,6 +32,7 @@ pub(super) struct ZipWriter {
     pool: Pool,
     options: WriterOptions,
     written: u64,
+    plain: u64,
     entries: Vec<ZipEntry>,
 }
 
@@ -53,6 +54,7 @@ impl ZipWriter {
             pool,
             options,
             written: 0,
+            plain: 0,
             entries: Vec::new(),
         }
     }
@@ -83,8 +85,18 @@ impl ZipWriter {
         self.put(&STREAM_END)?;
         entry.packed += STREAM_END.len() as u64;
         self.put(&data_descriptor(&entry))?;
+        self.plain += entry.plain;
         self.entries.push(entry);
         Ok(())
+    }
+
+    /// Bytes in the file and what they were made from; nothing of an entry is ever pending.
+    pub(super) fn size(&self) -> Size {
+        Size {
+            packed: self.written,
+            plain: self.plain,
+            pending: 0,
+        }
     }
 
     /// Writes the central directory; gives the size of the file.

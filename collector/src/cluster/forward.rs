@@ -1,11 +1,13 @@
 //! Ports of pods, through the API server's port-forward.
 
+use std::time::Duration;
+
 use bundle::Outcome;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use http::header::HOST;
 use http::{Method, Request, StatusCode};
-use http_body_util::{BodyExt, Full};
+use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
@@ -13,6 +15,7 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 use kube::api::Portforwarder;
 use tokio::io::DuplexStream;
+use tokio::time::Instant;
 
 use super::{Cluster, Trouble, chain};
 
@@ -27,20 +30,20 @@ pub struct Tunnel {
 }
 
 impl Tunnel {
-    /// Opens a tunnel to a port of a pod.
+    /// Opens a tunnel to a port of a pod, given as namespace and name, within `limit`.
     ///
     /// # Errors
     /// [`Trouble`] when the API server refuses it or does not answer in time.
     pub async fn open(
         cluster: &Cluster,
-        namespace: &str,
-        pod: &str,
+        (namespace, pod): (&str, &str),
         port: u16,
+        limit: Duration,
     ) -> Result<Self, Trouble> {
-        cluster.wait_for_pause().await?;
         let pods: Api<Pod> = Api::namespaced(cluster.client.clone(), namespace);
         let ports = [port];
-        let opening = cluster.bounded("no port-forward was opened", pods.portforward(pod, &ports));
+        let opening = pods.portforward(pod, &ports);
+        let opening = cluster.patiently(limit, "no port-forward was opened", opening);
         let mut forwarder = opening.await?.map_err(|e| from_kube(&e))?;
         Ok(Self {
             stream: forwarder.take_stream(port),
@@ -93,20 +96,22 @@ pub struct Answer {
 /// HTTP to an admin port through a tunnel, which is opened anew when the server closes it.
 pub struct AdminConnection<'a> {
     cluster: &'a Cluster,
-    namespace: &'a str,
-    pod: &'a str,
+    /// Namespace and name.
+    pod: (&'a str, &'a str),
     port: u16,
+    limit: Duration,
     open: Option<(Tunnel, SendRequest<Full<Bytes>>)>,
 }
 
 impl<'a> AdminConnection<'a> {
-    /// A connection that is opened by its first request.
-    pub fn new(cluster: &'a Cluster, namespace: &'a str, pod: &'a str, port: u16) -> Self {
+    /// A connection to a port of a pod, given as namespace and name. It is opened by its first
+    /// request; each has `limit` to be answered.
+    pub fn new(cluster: &'a Cluster, pod: (&'a str, &'a str), port: u16, limit: Duration) -> Self {
         Self {
             cluster,
-            namespace,
             pod,
             port,
+            limit,
             open: None,
         }
     }
@@ -142,22 +147,31 @@ impl<'a> AdminConnection<'a> {
                 .body(Full::from(body.to_owned()))
                 .map_err(|e| Trouble::failed(chain(&e)))
         };
+        let begun = Instant::now();
         if let Some((tunnel, sender)) = self.open.take()
             && !sender.is_closed()
         {
             // A server may close an idle connection at this very moment; then ask once more.
-            let answer = self.ask(tunnel, sender, request()?).await;
+            let answer = self.ask(tunnel, sender, request()?, begun).await;
             if !matches!(&answer, Err(trouble) if trouble.outcome == Outcome::Failed) {
                 return answer;
             }
         }
         let request = request()?;
-        let (tunnel, sender) = self.connect().await?;
-        self.ask(tunnel, sender, request).await
+        let (tunnel, sender) = self.connect(begun).await?;
+        self.ask(tunnel, sender, request, begun).await
     }
 
-    async fn connect(&mut self) -> Result<(Tunnel, SendRequest<Full<Bytes>>), Trouble> {
-        let mut tunnel = Tunnel::open(self.cluster, self.namespace, self.pod, self.port).await?;
+    fn left(&self, begun: Instant) -> Duration {
+        self.limit.saturating_sub(begun.elapsed())
+    }
+
+    async fn connect(
+        &mut self,
+        begun: Instant,
+    ) -> Result<(Tunnel, SendRequest<Full<Bytes>>), Trouble> {
+        let limit = self.left(begun);
+        let mut tunnel = Tunnel::open(self.cluster, self.pod, self.port, limit).await?;
         let stream = TokioIo::new(tunnel.take_stream()?);
         let (sender, connection) = handshake(stream)
             .await
@@ -172,8 +186,9 @@ impl<'a> AdminConnection<'a> {
         mut tunnel: Tunnel,
         mut sender: SendRequest<Full<Bytes>>,
         request: Request<Full<Bytes>>,
+        begun: Instant,
     ) -> Result<Answer, Trouble> {
-        match exchange(self.cluster, &mut sender, request).await {
+        match exchange(self.cluster, &mut sender, request, self.left(begun)).await {
             Ok(answer) => {
                 self.open = Some((tunnel, sender));
                 Ok(answer)
@@ -189,33 +204,22 @@ impl<'a> AdminConnection<'a> {
     }
 }
 
+/// Asks a port for a path; the answer must begin within `limit`.
 async fn exchange(
     cluster: &Cluster,
     sender: &mut SendRequest<Full<Bytes>>,
     request: Request<Full<Bytes>>,
+    limit: Duration,
 ) -> Result<Answer, Trouble> {
     let failed = |e: &(dyn std::error::Error + 'static)| Trouble::failed(chain(e));
-    let asking = cluster.bounded("no answer came", async {
+    let asking = cluster.patiently(limit, "no answer came", async {
         sender.ready().await?;
         sender.send_request(request).await
     });
     let answer = asking.await?.map_err(|e| failed(&e))?;
     let status = answer.status();
-    let limit = cluster.limits.answer_bytes;
-    let mut incoming = answer.into_body();
-    let mut body = Vec::new();
-    loop {
-        let next = cluster.bounded("no further byte came", incoming.frame());
-        let Some(frame) = next.await? else {
-            return Ok(Answer { status, body });
-        };
-        if let Ok(data) = frame.map_err(|e| failed(&e))?.into_data() {
-            body.extend_from_slice(&data);
-        }
-        if body.len() > limit {
-            return Err(Trouble::failed(format!(
-                "the answer has more than {limit} bytes"
-            )));
-        }
-    }
+    let body = cluster
+        .read_body(answer, cluster.limits.answer_bytes)
+        .await?;
+    Ok(Answer { status, body })
 }

@@ -1,38 +1,38 @@
 //! The client: requests, pages, streams and ports, each within its time-out and with the API
 //! server's wish to be left alone obeyed. What is asked for is the business of `sources`.
 
+mod body;
 mod connect;
 mod forward;
+mod patience;
 mod tls;
 mod trouble;
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bundle::Outcome;
-use http::header::{ACCEPT, CONTENT_TYPE, DATE, RETRY_AFTER, SERVER};
+use http::header::{ACCEPT, CONTENT_TYPE, DATE, SERVER};
 use http::{Method, Request, Response, StatusCode};
-use http_body_util::BodyExt;
-use hyper::body::Bytes;
 use jiff::Timestamp;
 use kube::Client;
 use kube::client::Body;
 use serde_json::Value;
-use tokio::time::Instant;
 
+use patience::{Retry, seconds};
+
+pub use body::Incoming;
 pub use connect::{ConnectError, Connected, connect};
 pub use forward::{AdminConnection, Answer, Tunnel};
 pub use tls::presented_chain;
 pub use trouble::{Trouble, chain};
 
 use crate::plan::Limits;
-use crate::stop::Stop;
+use crate::slots::Slots;
+use crate::stop::{Stop, StopReason};
 
 /// Bytes of an answer that says what went wrong.
 const ERROR_BYTES: usize = 64 << 10;
-
-/// How long to wait before a broken connection is opened anew.
-const RECONNECT: Duration = Duration::from_millis(250);
 
 /// The API server's clock, as its first answer told it.
 #[derive(Debug, Clone)]
@@ -45,25 +45,36 @@ pub struct ServerDate {
     pub is_replay: bool,
 }
 
+impl ServerDate {
+    /// The time that it says, in whole seconds.
+    pub fn time(&self) -> Option<Timestamp> {
+        let date = jiff::fmt::rfc2822::parse(&self.header).ok()?;
+        Some(date.timestamp())
+    }
+}
+
 /// A cluster that can be asked.
 pub struct Cluster {
     client: Client,
     limits: Limits,
     stop: Stop,
-    /// Until when the API server asked not to be bothered.
-    pause_until: Mutex<Option<Instant>>,
+    slots: Arc<Slots>,
     date: Mutex<Option<ServerDate>>,
+    /// Requests in a row, to whatever, that nobody answered.
+    unanswered: Mutex<usize>,
 }
 
 impl Cluster {
     /// A cluster reached through `client`.
     pub fn new(client: Client, limits: Limits, stop: Stop) -> Self {
+        let slots = Arc::new(Slots::new(limits.in_flight));
         Self {
             client,
             limits,
             stop,
-            pause_until: Mutex::new(None),
+            slots,
             date: Mutex::new(None),
+            unanswered: Mutex::new(0),
         }
     }
 
@@ -76,6 +87,18 @@ impl Cluster {
             ..self.limits.clone()
         };
         Self::new(self.client.clone(), limits, Stop::default())
+    }
+
+    /// The same cluster for streams that stay open beside the queue: they wait long, and hold
+    /// no place that they could lend.
+    #[must_use]
+    pub fn apart(&self) -> Self {
+        Self::new(self.client.clone(), self.limits.clone(), self.stop.clone())
+    }
+
+    /// The places that its requests take.
+    pub fn slots(&self) -> Arc<Slots> {
+        Arc::clone(&self.slots)
     }
 
     /// The limits that its requests keep.
@@ -91,42 +114,53 @@ impl Cluster {
             .clone()
     }
 
-    /// Waits for `future` within the item time-out, and not after collecting has ended.
+    /// Waits for `future` within `limit`, and not after collecting has ended.
     ///
     /// # Errors
     /// [`Trouble`] when the time is over or collecting ends.
-    pub async fn bounded<T>(
+    pub async fn within<T>(
         &self,
+        limit: Duration,
         what: &str,
         future: impl Future<Output = T>,
     ) -> Result<T, Trouble> {
-        let limit = self.limits.item_timeout;
         tokio::select! {
             biased;
             reason = self.stop.wait() => Err(Trouble::stopped(&reason)),
             answer = tokio::time::timeout(limit, future) => answer.map_err(|_| {
-                let reason = format!("{what} within {} s", limit.as_secs_f64());
+                let reason = format!("{what} within {} s", seconds(limit));
                 Trouble::new(Outcome::TimedOut, reason)
             }),
         }
     }
 
-    /// Waits for a moment, and not after collecting has ended.
+    /// The same for what is behind a kubelet or in a pod: who waits for that lends its place.
     ///
     /// # Errors
-    /// [`Trouble`] when collecting ends.
-    pub async fn wait_until(&self, moment: Instant) -> Result<(), Trouble> {
-        tokio::select! {
-            reason = self.stop.wait() => Err(Trouble::stopped(&reason)),
-            () = tokio::time::sleep_until(moment) => Ok(()),
-        }
+    /// [`Trouble`] when the time is over or collecting ends.
+    pub async fn patiently<T>(
+        &self,
+        limit: Duration,
+        what: &str,
+        future: impl Future<Output = T>,
+    ) -> Result<T, Trouble> {
+        let patience = self.limits.item_timeout / 10;
+        // Boxed, since it is a part of nearly every future that there is.
+        let lending = self.slots.lending(patience, Box::pin(future));
+        self.within(limit, what, lending).await
     }
 
-    /// Sends a GET and returns the answer once it is known to be a success.
+    /// Sends a GET and returns the answer once it is known to be a success. It has `limit` to
+    /// begin.
     ///
     /// # Errors
     /// [`Trouble`] for everything else.
-    pub async fn get(&self, path: &str, accept: &str) -> Result<Response<Body>, Trouble> {
+    pub async fn get(
+        &self,
+        path: &str,
+        accept: &str,
+        limit: Duration,
+    ) -> Result<Response<Body>, Trouble> {
         let request = || {
             Request::builder()
                 .method(Method::GET)
@@ -134,7 +168,24 @@ impl Cluster {
                 .header(ACCEPT, accept)
                 .body(Body::empty())
         };
-        self.send(request).await
+        self.send(request, limit).await
+    }
+
+    /// Asks for a page of a list, whatever the answer's status.
+    ///
+    /// # Errors
+    /// [`Trouble`] when no whole answer came.
+    pub async fn get_page(&self, path: &str) -> Result<(StatusCode, Vec<u8>), Trouble> {
+        let request = || {
+            let json = Request::get(path).header(ACCEPT, "application/json");
+            json.body(Body::empty())
+        };
+        let answer = self.send_any(request, self.limits.item_timeout).await?;
+        let status = answer.status();
+        Ok((
+            status,
+            self.read_body(answer, self.limits.answer_bytes).await?,
+        ))
     }
 
     /// Reads an answer as JSON.
@@ -142,7 +193,9 @@ impl Cluster {
     /// # Errors
     /// [`Trouble`] when there is none, or it is no JSON.
     pub async fn get_json(&self, path: &str) -> Result<Value, Trouble> {
-        let answer = self.get(path, "application/json").await?;
+        let answer = self
+            .get(path, "application/json", self.limits.item_timeout)
+            .await?;
         let bytes = self.read_body(answer, self.limits.answer_bytes).await?;
         parse(&bytes)
     }
@@ -161,7 +214,7 @@ impl Cluster {
                 .header(CONTENT_TYPE, "application/json")
                 .body(Body::from(body.clone().into_bytes()))
         };
-        let answer = self.send(request).await?;
+        let answer = self.send(request, self.limits.item_timeout).await?;
         let bytes = self.read_body(answer, self.limits.answer_bytes).await?;
         parse(&bytes)
     }
@@ -170,14 +223,14 @@ impl Cluster {
     ///
     /// # Errors
     /// [`Trouble`] when it breaks off, stalls or is larger.
-    pub async fn read_body(
-        &self,
-        answer: Response<Body>,
-        limit: usize,
-    ) -> Result<Vec<u8>, Trouble> {
-        let mut body = answer.into_body();
+    pub async fn read_body<B>(&self, answer: Response<B>, limit: usize) -> Result<Vec<u8>, Trouble>
+    where
+        B: hyper::body::Body<Data = hyper::body::Bytes> + Unpin,
+        B::Error: std::error::Error + 'static,
+    {
+        let mut body = Incoming::new(self, answer.into_body());
         let mut bytes = Vec::new();
-        while let Some(chunk) = self.next_chunk(&mut body).await? {
+        while let Some(chunk) = body.next().await? {
             if bytes.len() + chunk.len() > limit {
                 return Err(Trouble::failed(format!(
                     "the answer has more than {limit} bytes"
@@ -188,40 +241,15 @@ impl Cluster {
         Ok(bytes)
     }
 
-    /// The next bytes of a stream; `None` at its end.
-    ///
-    /// # Errors
-    /// [`Trouble`] when it breaks off or stalls.
-    pub async fn next_chunk(&self, body: &mut Body) -> Result<Option<Bytes>, Trouble> {
-        self.bounded("no further byte came", next_data(body))
-            .await?
-    }
-
-    /// The next bytes of a stream that may be silent for long; `None` at its end, and when the
-    /// moment has come.
-    ///
-    /// # Errors
-    /// [`Trouble`] when it breaks off.
-    pub async fn next_chunk_before(
-        &self,
-        body: &mut Body,
-        moment: Instant,
-    ) -> Result<Option<Bytes>, Trouble> {
-        tokio::select! {
-            biased;
-            reason = self.stop.wait() => Err(Trouble::stopped(&reason)),
-            data = tokio::time::timeout_at(moment, next_data(body)) => data.unwrap_or(Ok(None)),
-        }
-    }
-
     /// Sends a GET and reads the answer whatever its status: that of a pod behind the API
-    /// server's proxy. The API server's own refusals are trouble.
+    /// server's proxy, which has `limit` to begin to answer. The API server's own refusals are
+    /// trouble.
     ///
     /// # Errors
     /// [`Trouble`] when no answer came, or none of the pod's.
-    pub async fn get_proxied(&self, path: &str) -> Result<Answer, Trouble> {
+    pub async fn get_proxied(&self, path: &str, limit: Duration) -> Result<Answer, Trouble> {
         let request = || Request::get(path).header(ACCEPT, "*/*").body(Body::empty());
-        let answer = self.send_any(request).await?;
+        let answer = self.send_any(request, limit).await?;
         let status = answer.status();
         let body = self.read_body(answer, self.limits.answer_bytes).await?;
         let kind = serde_json::from_slice::<Value>(&body).ok();
@@ -235,8 +263,9 @@ impl Cluster {
     async fn send(
         &self,
         request: impl Fn() -> Result<Request<Body>, http::Error>,
+        limit: Duration,
     ) -> Result<Response<Body>, Trouble> {
-        let answer = self.send_any(request).await?;
+        let answer = self.send_any(request, limit).await?;
         let status = answer.status();
         if status.is_success() {
             return Ok(answer);
@@ -249,50 +278,84 @@ impl Cluster {
     async fn send_any(
         &self,
         request: impl Fn() -> Result<Request<Body>, http::Error>,
+        limit: Duration,
     ) -> Result<Response<Body>, Trouble> {
-        let mut attempt = 1;
+        let mut retry = Retry::new(self.limits.attempts);
         loop {
-            self.wait_for_pause().await?;
             let request = request().map_err(|e| Trouble::failed(e.to_string()))?;
-            let answer = self.bounded("no answer came", self.client.send(request));
-            let wait = match answer.await? {
-                Ok(answer) => {
-                    self.note_date(&answer);
-                    match put_off(&answer, attempt) {
-                        Some(wait) if attempt < self.limits.attempts => wait,
-                        _ => return Ok(answer),
+            let is_served_here = !is_long_running(request.uri().path());
+            let sending = self.client.send(request);
+            let answer = if is_served_here {
+                self.within(limit, "no answer came", sending).await
+            } else {
+                self.patiently(limit, "no answer came", sending).await
+            };
+            let wait = match answer {
+                Ok(Ok(answer)) => {
+                    self.note_answer(&answer);
+                    match retry.after_answer(&answer) {
+                        Some(wait) => wait,
+                        None => return Ok(answer),
                     }
                 }
-                // A connection that broke says nothing about the next.
-                Err(_) if attempt == 1 => RECONNECT,
-                Err(e) => return Err(Trouble::failed(chain(&e))),
+                Ok(Err(e)) => {
+                    self.note_silence().await;
+                    let wait = retry.after_failure();
+                    wait.ok_or_else(|| Trouble::failed(chain(&e)))?
+                }
+                Err(trouble) => {
+                    if trouble.outcome == Outcome::TimedOut {
+                        self.note_silence().await;
+                    }
+                    return Err(trouble);
+                }
             };
-            self.pause(wait);
-            attempt += 1;
+            self.pause(wait).await?;
         }
     }
 
-    /// Holds all requests back, since it is the whole server that has too much to do.
-    fn pause(&self, wait: Duration) {
-        let until = Instant::now() + wait;
-        let mut pause = self
-            .pause_until
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        *pause = Some(pause.map_or(until, |p| p.max(until)));
+    /// Waits until something may be asked for again. Who is told to wait long lends its place;
+    /// who is told to wait a moment keeps it, which is how a busy server gets fewer requests.
+    ///
+    /// # Errors
+    /// [`Trouble`] when collecting ends before.
+    pub async fn pause(&self, wait: Duration) -> Result<(), Trouble> {
+        let over = tokio::time::sleep(wait);
+        self.patiently(Duration::MAX, "it is not yet time", over)
+            .await
     }
 
-    async fn wait_for_pause(&self) -> Result<(), Trouble> {
-        let pause = *self
-            .pause_until
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let Some(until) = pause.filter(|until| *until > Instant::now()) else {
-            return Ok(());
+    fn note_answer<B>(&self, answer: &Response<B>) {
+        *self.unanswered() = 0;
+        self.note_date(answer);
+    }
+
+    /// After many requests in a row without an answer, asks whether there still is a server; if
+    /// there is none, nothing that is left can be had either.
+    async fn note_silence(&self) {
+        let is_telling = {
+            let mut unanswered = self.unanswered();
+            *unanswered += 1;
+            unanswered.is_multiple_of(2 * self.limits.in_flight)
         };
-        // Everybody waits for the same moment; without a spread all would come at once.
-        let jitter = Duration::from_millis(fastrand::u64(0..250));
-        self.wait_until(until + jitter).await
+        if !is_telling {
+            return;
+        }
+        let Ok(request) = Request::get("/version").body(Body::empty()) else {
+            return;
+        };
+        let limit = self.limits.item_timeout;
+        match self.within(limit, "", self.client.send(request)).await {
+            Ok(Ok(answer)) => self.note_answer(&answer),
+            Err(trouble) if trouble.outcome == Outcome::Skipped => {}
+            _ => self.stop.set(StopReason::NoServer),
+        }
+    }
+
+    fn unanswered(&self) -> std::sync::MutexGuard<'_, usize> {
+        self.unanswered
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn note_date<B>(&self, answer: &Response<B>) {
@@ -309,30 +372,15 @@ impl Cluster {
     }
 }
 
-/// The next bytes of a body, past frames that hold none.
-async fn next_data(body: &mut Body) -> Result<Option<Bytes>, Trouble> {
-    while let Some(frame) = body.frame().await {
-        let frame =
-            frame.map_err(|e| Trouble::failed(format!("the answer broke off: {}", chain(&e))))?;
-        if let Ok(data) = frame.into_data() {
-            return Ok(Some(data));
-        }
-    }
-    Ok(None)
-}
-
-/// How long the server wants to be left alone, if it does.
-fn put_off<B>(answer: &Response<B>, attempt: u32) -> Option<Duration> {
-    const LONGEST_S: u64 = 60;
-    let after = answer.headers().get(RETRY_AFTER);
-    let seconds = after.and_then(|a| a.to_str().ok()?.trim().parse::<u64>().ok());
-    match (answer.status(), seconds) {
-        (StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE, Some(s)) => {
-            Some(Duration::from_secs(s.min(LONGEST_S)))
-        }
-        (StatusCode::TOO_MANY_REQUESTS, None) => Some(Duration::from_millis(500 << attempt.min(5))),
-        _ => None,
-    }
+/// Whether a path leads through the API server to a pod or its kubelet. The API server does not
+/// count such requests against its own limits.
+fn is_long_running(path: &str) -> bool {
+    let mut parts = path.trim_start_matches('/').split('/').skip(4);
+    let subresource = (parts.next(), parts.next(), parts.next());
+    matches!(
+        subresource,
+        (Some("pods"), Some(_), Some("log" | "proxy" | "portforward"))
+    )
 }
 
 fn parse(bytes: &[u8]) -> Result<Value, Trouble> {

@@ -40,7 +40,9 @@ where
         .with_no_client_auth();
     let server = ServerName::try_from(name.to_owned()).map_err(|e| failed(&e))?;
     let connector = TlsConnector::from(Arc::new(config));
-    let shaking = cluster.bounded("no TLS handshake", connector.connect(server, stream));
+    let limit = cluster.limits.item_timeout;
+    let shaking = connector.connect(server, stream);
+    let shaking = cluster.patiently(limit, "no TLS handshake", shaking);
     let outcome = shaking.await.map(|done| done.map(drop));
     // A server that then asks for our certificate ends the handshake, but has shown its own.
     let seen = std::mem::take(&mut *recorder.seen.lock().unwrap_or_else(PoisonError::into_inner));

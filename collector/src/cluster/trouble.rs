@@ -57,11 +57,25 @@ impl Trouble {
         });
         let code = format!("HTTP {}: ", status.as_u16());
         let message = message.strip_prefix(&code).unwrap_or(&message);
+        // The API server's own time-out at a kubelet or a pod.
+        let says_late = ["timeout", "Timeout", "deadline exceeded"];
+        let is_late = status.is_server_error() && says_late.iter().any(|w| message.contains(w));
+        let outcome = if is_late { Outcome::TimedOut } else { outcome };
         Self {
             outcome,
             status: Some(status.as_u16()),
             reason: format!("{code}{message}"),
         }
+    }
+
+    /// Whether the API server says that it cannot reach a kubelet or a pod at all.
+    pub fn is_unreachable(&self) -> bool {
+        let says = [
+            "error dialing backend",
+            "connection refused",
+            "no route to host",
+        ];
+        self.status.is_some_and(|code| code >= 500) && says.iter().any(|w| self.reason.contains(w))
     }
 
     /// The same with words before the reason.

@@ -2,6 +2,7 @@
 //! the mesh, which ports they have, and which servers answer webhooks. Diagnosing is the
 //! analyzer's business.
 
+mod failing;
 mod pod;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,6 +10,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+pub use failing::Failing;
 pub use pod::{Container, ContainerState, Pod, Proxy, Role};
 
 /// Facts taken from lists.
@@ -38,6 +40,14 @@ pub struct Service {
     selector: BTreeMap<String, String>,
     /// Port and target port.
     ports: Vec<(u16, Target)>,
+}
+
+impl Service {
+    /// Whether it selects a pod of its namespace.
+    fn selects(&self, pod: &Pod) -> bool {
+        let mut selector = self.selector.iter();
+        !self.selector.is_empty() && selector.all(|(k, v)| pod.labels.get(k) == Some(v))
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -138,6 +148,12 @@ impl Mesh {
         }
     }
 
+    /// Whether a Service selects a pod.
+    pub fn selects(&self, service: (&str, &str), pod: &Pod) -> bool {
+        let key = (service.0.to_owned(), service.1.to_owned());
+        self.services.get(&key).is_some_and(|s| s.selects(pod))
+    }
+
     /// The control plane's namespace: as asked for, as labelled, as its pods say, or `linkerd`.
     pub fn linkerd_namespace(&self, asked: Option<&str>) -> String {
         let of_pods = || {
@@ -162,14 +178,7 @@ impl Mesh {
         let key = (namespace.to_owned(), name.to_owned());
         let service = self.services.get(&key);
         let service = service.ok_or_else(|| format!("there is no Service `{namespace}/{name}`"))?;
-        let chosen = |pod: &&Arc<Pod>| {
-            pod.namespace == namespace
-                && !service.selector.is_empty()
-                && service
-                    .selector
-                    .iter()
-                    .all(|(k, v)| pod.labels.get(k) == Some(v))
-        };
+        let chosen = |pod: &&Arc<Pod>| pod.namespace == namespace && service.selects(pod);
         let pods: Vec<&Arc<Pod>> = self.pods.iter().filter(chosen).collect();
         let ready = pods.iter().find(|p| p.is_ready);
         let pod = ready.or_else(|| pods.iter().find(|p| p.is_running()));

@@ -20,6 +20,10 @@ pub struct Pod {
     pub name: String,
     /// Where it runs, if it is scheduled.
     pub node: Option<String>,
+    /// Its address, if it has one.
+    pub ip: Option<String>,
+    /// What made it, by kind and name: usually a `ReplicaSet`. Itself, if nothing did.
+    pub owner: String,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
     /// Its containers: init first, then regular, then ephemeral.
@@ -114,6 +118,8 @@ impl Pod {
             namespace: namespace_of(object)?.to_owned(),
             name: name_of(object)?.to_owned(),
             node: text(object, "/spec/nodeName").map(str::to_owned),
+            ip: text(object, "/status/podIP").map(str::to_owned),
+            owner: owner(object),
             is_injected: super::is_injected(object),
             role: Role::of(&labels),
             is_sick: (!is_ready && !ran_to_its_end) || has_restarted,
@@ -149,6 +155,14 @@ fn text<'a>(object: &'a Value, pointer: &str) -> Option<&'a str> {
 fn list<'a>(object: &'a Value, pointer: &str) -> impl Iterator<Item = &'a Value> + use<'a> {
     let items = object.pointer(pointer).and_then(Value::as_array);
     items.into_iter().flatten()
+}
+
+fn owner(object: &Value) -> String {
+    let owner = list(object, "/metadata/ownerReferences").find_map(|owner| {
+        let field = |name: &str| owner.get(name)?.as_str();
+        Some(format!("{} {}", field("kind")?, field("name")?))
+    });
+    owner.unwrap_or_else(|| name_of(object).unwrap_or_default().to_owned())
 }
 
 fn is_ready(object: &Value) -> bool {

@@ -5,9 +5,10 @@ use std::io::Write;
 
 use anyhow::{Context, anyhow};
 use bundle::layout::EntryKind;
-use bundle::{BundleWriter, Finished, FormatVersion, LedgerRow, Manifest, Outcome, SourceKind};
+use bundle::{BundleWriter, Finished, LedgerRow, Manifest, Outcome, SourceKind};
 use jiff::Timestamp;
 
+use super::Target;
 use crate::cluster::ServerDate;
 use crate::exit::ExitStatus;
 use crate::session::Session;
@@ -19,12 +20,24 @@ const NAMED: usize = 10;
 /// What the programs of a bundle are called in its manifest.
 pub(crate) const COLLECTOR: &str = concat!("linkerd-collect ", env!("CARGO_PKG_VERSION"));
 
+/// What to do when the bundle cannot be finished: the rest of the message says why.
+const UNFINISHED: &str = "the bundle is not finished; what was captured is in the file that ends \
+     with `.partial`, which opens, and which `--resume` tops up";
+
+/// What a bundle is closed with.
+pub(super) struct Frame {
+    /// The manifest as it was known before anything was captured.
+    pub(super) head: Manifest,
+    /// What redaction had taken out of an earlier bundle.
+    pub(super) redacted: BTreeMap<String, u64>,
+    pub(super) target: Target,
+}
+
 /// Writes the collector's log, the manifest and the index, and gives the file its name.
 pub(super) fn finish(
     session: Session,
     writing: Writing,
-    captured_at: Timestamp,
-    kubernetes_version: Option<String>,
+    frame: Frame,
 ) -> anyhow::Result<ExitStatus> {
     let Session {
         plan,
@@ -34,11 +47,14 @@ pub(super) fn finish(
         journal,
         sink,
         redactions,
+        mesh,
         ..
     } = session;
-    drop(sink);
+    // What is written now may be large in a large cluster; what is known of it is no longer needed.
+    drop((sink, mesh));
     let written = writing.wait().context("the writing thread ended early")?;
-    let mut writer = written.writer?.context("there is no bundle to finish")?;
+    let writer = written.writer.context(UNFINISHED)?;
+    let mut writer = writer.context("there is no bundle to finish")?;
     let mut ledger = written.ledger;
     let (log, counts) = journal.redacted();
     ledger.push(append_log(&mut writer, &log)?);
@@ -47,29 +63,25 @@ pub(super) fn finish(
     // Items end in any order; a ledger in the plan's order can be read and compared.
     ledger.sort_by(|a, b| (a.source, &a.object).cmp(&(b.source, &b.object)));
     let summary = Summary::of(&ledger);
-    let clock = Clock::of(cluster.server_date(), captured_at);
+    let is_replay = cluster.server_date().is_some_and(|d| d.is_replay);
     let manifest = Manifest {
-        format: FormatVersion::CURRENT,
-        collector: COLLECTOR.to_owned(),
-        captured_at: clock.captured_at,
-        finished_at: clock.finished_at,
-        kubernetes_version,
-        api_server_clock_difference_s: clock.difference_s,
-        api_server_date: clock.header,
-        options: plan.options(),
-        redactions: redactions.into_map(),
+        finished_at: (!is_replay).then(Timestamp::now),
+        redactions: sum(redactions.into_map(), &frame.redacted),
         ledger,
-        entries: Vec::new(),
+        ..frame.head
     };
-    let finished = writer.finish(manifest)?;
+    let (stopped, quiet) = (stop.reason(), plan.quiet);
+    let mut finished = writer.finish(manifest).context(UNFINISHED)?;
+    frame.target.settle(&mut finished)?;
     progress.finish();
-    let stopped = stop.reason();
-    if !plan.quiet {
+    if !quiet {
         let mut out = anstream::stderr().lock();
         if let Some(reason) = &stopped {
             drop(writeln!(
                 out,
-                "{reason}; what was not yet captured is marked as skipped"
+                "{reason}; what was not yet captured is marked as skipped, and \
+                 `--resume {}` tops it up",
+                finished.path.display()
             ));
         }
         // A stderr that is gone does not make the bundle worse.
@@ -80,6 +92,17 @@ pub(super) fn finish(
     } else {
         ExitStatus::Complete
     })
+}
+
+/// Counts by kind of both.
+fn sum(
+    mut counts: BTreeMap<String, u64>,
+    earlier: &BTreeMap<String, u64>,
+) -> BTreeMap<String, u64> {
+    for (kind, count) in earlier {
+        *counts.entry(kind.clone()).or_default() += count;
+    }
+    counts
 }
 
 fn append_log(writer: &mut BundleWriter, log: &[u8]) -> anyhow::Result<LedgerRow> {
@@ -103,42 +126,35 @@ fn append_log(writer: &mut BundleWriter, log: &[u8]) -> anyhow::Result<LedgerRow
 }
 
 /// The times of a manifest.
-struct Clock {
-    captured_at: Timestamp,
-    finished_at: Option<Timestamp>,
-    difference_s: Option<f64>,
-    header: Option<String>,
+pub(super) struct Clock {
+    pub(super) captured_at: Timestamp,
+    pub(super) difference_s: Option<f64>,
+    pub(super) header: Option<String>,
 }
 
 impl Clock {
-    /// Of a cluster, our own times and how far its clock is off. Of a replay, the time that it
+    /// Of a cluster, our own time and how far its clock is off. Of a replay, the time that it
     /// stands still at: what is captured is from then.
-    fn of(date: Option<ServerDate>, captured_at: Timestamp) -> Self {
+    pub(super) fn of(date: Option<ServerDate>, captured_at: Timestamp) -> Self {
         let replayed = date.as_ref().filter(|d| d.is_replay);
-        let replayed = replayed.and_then(|d| jiff::fmt::rfc2822::parse(&d.header).ok());
-        if let Some(time) = replayed {
-            let header = date.map(|d| d.header);
-            let captured_at = time.timestamp();
-            return Self {
-                captured_at,
-                finished_at: None,
+        match replayed.and_then(ServerDate::time) {
+            Some(time) => Self {
+                captured_at: time,
                 difference_s: None,
-                header,
-            };
-        }
-        Self {
-            captured_at,
-            finished_at: Some(Timestamp::now()),
-            difference_s: date.as_ref().and_then(difference),
-            header: date.map(|d| d.header),
+                header: date.map(|d| d.header),
+            },
+            None => Self {
+                captured_at,
+                difference_s: date.as_ref().and_then(difference),
+                header: date.map(|d| d.header),
+            },
         }
     }
 }
 
 /// The API server's clock minus ours, in seconds; its `Date` has no more than whole ones.
 fn difference(date: &ServerDate) -> Option<f64> {
-    let server = jiff::fmt::rfc2822::parse(&date.header).ok()?.timestamp();
-    Some(server.duration_since(date.seen_at).as_secs_f64())
+    Some(date.time()?.duration_since(date.seen_at).as_secs_f64())
 }
 
 /// What a ledger comes to, in a few lines.

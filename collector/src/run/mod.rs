@@ -7,26 +7,29 @@ mod planned;
 pub(crate) use finish::{COLLECTOR, Summary};
 pub(crate) use interrupt::signal;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use anyhow::Context;
-use bundle::{BundleWriter, WriterOptions};
+use bundle::{BundleWriter, Finished, FormatVersion, Manifest, WriterOptions};
 use jiff::Timestamp;
 
-use crate::cluster::{Connected, connect};
+use crate::budget::Budget;
+use crate::checkpoint::Planned;
+use crate::cluster::{Cluster, Connected, connect};
 use crate::exit::ExitStatus;
 use crate::follow::Followers;
 use crate::journal::Journal;
-use crate::mesh::Mesh;
 use crate::nodes::Nodes;
 use crate::permission;
-use crate::plan::Plan;
+use crate::plan::{Plan, Window};
 use crate::progress::Progress;
 use crate::queue::Queue;
 use crate::redact::Counts;
+use crate::resume::{Earlier, TakenOver};
 use crate::session::Session;
-use crate::sink::{Sink, Writing};
+use crate::sink::{Desk, Sink, Writing};
 use crate::sources;
 use crate::spool::SpoolFolder;
 use crate::stop::Stop;
@@ -51,11 +54,15 @@ pub async fn collect(plan: Plan) -> anyhow::Result<ExitStatus> {
 }
 
 async fn run(
-    plan: Plan,
+    mut plan: Plan,
     stop: Stop,
     progress: Progress,
     levels: &Levels,
 ) -> anyhow::Result<ExitStatus> {
+    let earlier = plan.resume.as_deref().map(Earlier::open).transpose()?;
+    if let Some(earlier) = &earlier {
+        plan.take_over(&earlier.manifest.options);
+    }
     let connected = connect(&plan.access, &plan.limits, &stop).await?;
     let tools = workflow::Tools {
         cluster: &connected.cluster,
@@ -67,50 +74,144 @@ async fn run(
         Ready::Nothing => return Ok(ExitStatus::NoBundle),
     };
     interrupt::set_deadline(&stop, plan.limits.timeout);
-    let captured_at = Timestamp::now();
+    let captured_at = match &earlier {
+        Some(earlier) => earlier.manifest.captured_at,
+        None => Timestamp::now(),
+    };
     if let Some(reason) = stop.reason() {
         anyhow::bail!("{reason} before anything was captured");
     }
+    // The clock that the nodes' kubelets are likely to go by.
+    let now = connected.cluster.server_date().and_then(|d| d.time());
+    let window = plan.scope.window(now.unwrap_or_else(Timestamp::now));
+    if window.is_empty() {
+        anyhow::bail!("`--since` is later than `--until`, so there is no time between them");
+    }
     let target = Target::choose(&plan, &connected.name, captured_at);
-    let writer = if plan.dry_run {
-        None
-    } else {
-        Some(target.create(&plan, captured_at)?)
-    };
-    let (sink, writing) = Sink::start(writer, stop.clone());
-    let Connected {
-        cluster,
-        default_namespace,
-        version,
-        ..
-    } = connected;
-    let kubernetes_version = version.as_ref().ok().and_then(|info| {
-        let version = info.get("gitVersion")?.as_str()?;
-        Some(version.to_owned())
-    });
-    let session = Arc::new(Session {
-        spools: SpoolFolder::new(&target.folder(), plan.limits.spool_memory),
-        nodes: Nodes::new(plan.limits.silent_after),
-        queue: Arc::new(Queue::new(plan.limits.per_node, stop.clone())),
-        followers: Followers::new(plan.scope.follow),
-        journal: Journal::new(plan.verbose),
-        mesh: std::sync::Mutex::new(Mesh::default()),
-        redactions: std::sync::Mutex::new(Counts::default()),
+    let head = head(&plan, &connected, captured_at);
+    let opened = Opened::new(&plan, &target, earlier.as_ref(), captured_at)?;
+    let (session, writing) = opened.into_session(
         plan,
-        cluster,
-        stop,
-        progress,
-        sink,
-    });
+        connected.cluster,
+        head.clone(),
+        (window, stop, progress),
+    );
     session.journal.note("info", "connected");
     if let Some(line) = seen {
-        session
-            .journal
-            .note("info", &format!("captured since this was seen: {line}"));
+        let line = format!("captured since this was seen: {line}");
+        session.journal.note("info", &line);
     }
-    capture(&session, version, &default_namespace).await;
+    capture(&session, connected.version, &connected.default_namespace).await;
     levels.restore_into(&session).await;
-    close(session, writing, captured_at, kubernetes_version)
+    let redacted = earlier.map(|e| e.manifest.redactions).unwrap_or_default();
+    close(
+        session,
+        writing,
+        finish::Frame {
+            head,
+            redacted,
+            target,
+        },
+    )
+}
+
+/// The manifest as far as it is known before anything is captured.
+fn head(plan: &Plan, connected: &Connected, captured_at: Timestamp) -> Manifest {
+    let date = connected.cluster.server_date();
+    let clock = finish::Clock::of(date, captured_at);
+    let version = connected.version.as_ref().ok();
+    let version = version.and_then(|info| Some(info.get("gitVersion")?.as_str()?.to_owned()));
+    Manifest {
+        format: FormatVersion::CURRENT,
+        collector: COLLECTOR.to_owned(),
+        captured_at: clock.captured_at,
+        finished_at: None,
+        kubernetes_version: version,
+        api_server_clock_difference_s: clock.difference_s,
+        api_server_date: clock.header,
+        options: plan.options(),
+        redactions: BTreeMap::new(),
+        ledger: Vec::new(),
+        entries: Vec::new(),
+    }
+}
+
+/// A bundle that is begun, with what an earlier one has.
+struct Opened {
+    writer: Option<BundleWriter>,
+    taken: TakenOver,
+    spools: SpoolFolder,
+}
+
+impl Opened {
+    fn new(
+        plan: &Plan,
+        target: &Target,
+        earlier: Option<&Earlier>,
+        captured_at: Timestamp,
+    ) -> anyhow::Result<Self> {
+        let spools = SpoolFolder::new(&target.folder(), plan.limits.spool_memory);
+        if plan.dry_run {
+            return Ok(Self {
+                writer: None,
+                taken: TakenOver::default(),
+                spools,
+            });
+        }
+        let name = earlier.and_then(Earlier::name);
+        let mut writer = target.create(plan, name, captured_at)?;
+        let taken = match earlier {
+            Some(earlier) => earlier.take_over(&mut writer, &spools)?,
+            None => TakenOver::default(),
+        };
+        Ok(Self {
+            writer: Some(writer),
+            taken,
+            spools,
+        })
+    }
+
+    fn into_session(
+        self,
+        plan: Plan,
+        cluster: Cluster,
+        head: Manifest,
+        (window, stop, progress): (Window, Stop, Progress),
+    ) -> (Arc<Session>, Writing) {
+        let budget = Arc::new(Budget::new(plan.limits.max_size, plan.limits.log_bytes));
+        let planned = Planned::new(&head, &self.spools);
+        let (sink, writing) = Sink::start(Desk {
+            writer: self.writer,
+            ledger: self.taken.rows,
+            head,
+            budget: Arc::clone(&budget),
+            stop: stop.clone(),
+        });
+        let session = Session {
+            nodes: Nodes::new(plan.limits.silent_after),
+            queue: Arc::new(Queue::new(
+                cluster.slots(),
+                plan.limits.per_node,
+                stop.clone(),
+            )),
+            followers: Followers::new(plan.scope.follow),
+            journal: Journal::new(plan.verbose),
+            mesh: Mutex::new(self.taken.mesh),
+            failing: Mutex::default(),
+            redactions: Mutex::new(Counts::default()),
+            spools: self.spools,
+            kept: self.taken.kept,
+            planned: Mutex::new(planned),
+            window,
+            budget,
+            plan,
+            cluster,
+            stop,
+            progress,
+            sink,
+        };
+        (Arc::new(session), writing)
+    }
 }
 
 /// Captures everything, wave by wave.
@@ -126,18 +227,20 @@ async fn capture(
             shown.progress.draw();
         }
     });
-    let workers = session.plan.limits.in_flight;
     let queue = Arc::clone(&session.queue);
     sources::begin(session, version).await;
     sources::namespaces(session, default_namespace).await;
     permission::preflight(session).await;
     sources::queue_lists(session);
-    queue.run(session, workers).await;
+    queue.run(session).await;
     session.journal.note("info", "the lists are done");
     sources::queue_pods(session).await;
     if !session.plan.dry_run {
-        queue.run(session, workers).await;
-        session.followers.wait(&session.journal).await;
+        session.tell_plan().await;
+        let streams = session.followers.run(&session.journal);
+        tokio::join!(queue.run(session), streams);
+        sources::queue_the_rest(session).await;
+        queue.run(session).await;
     }
     session.journal.note("info", "everything was asked for");
     ticker.abort();
@@ -149,36 +252,45 @@ async fn capture(
 fn close(
     session: Arc<Session>,
     writing: Writing,
-    captured_at: Timestamp,
-    kubernetes_version: Option<String>,
+    frame: finish::Frame,
 ) -> anyhow::Result<ExitStatus> {
     let session = Arc::into_inner(session).context("something still runs")?;
     if session.plan.dry_run {
         return planned::print(session, writing);
     }
-    finish::finish(session, writing, captured_at, kubernetes_version)
+    finish::finish(session, writing, frame)
 }
 
 /// The file that is written.
 struct Target {
     file: PathBuf,
+    /// The file that is written first, if it is another one.
+    first: PathBuf,
     /// The bundle's name: that of its top folder.
     name: String,
 }
 
 impl Target {
     fn choose(plan: &Plan, cluster: &str, at: Timestamp) -> Self {
-        if let Some(file) = &plan.output {
+        let Some(file) = &plan.output else {
+            let time = at.strftime("%Y%m%dT%H%M%SZ");
+            let name = format!("linkerd-bundle-{}-{time}", plain(cluster));
+            let file = PathBuf::from(format!("{name}.{}", plan.format.extension()));
             return Self {
-                name: name_of(file),
-                file: file.clone(),
+                first: file.clone(),
+                file,
+                name,
             };
-        }
-        let time = at.strftime("%Y%m%dT%H%M%SZ");
-        let name = format!("linkerd-bundle-{}-{time}", plain(cluster));
+        };
+        // An unfinished bundle that is topped up must not be written over while it is read.
+        let mut unfinished = file.as_os_str().to_owned();
+        unfinished.push(".partial");
+        let unfinished = PathBuf::from(unfinished);
+        let is_read = plan.resume.as_ref() == Some(&unfinished);
         Self {
-            file: PathBuf::from(format!("{name}.{}", plan.format.extension())),
-            name,
+            name: name_of(file),
+            first: if is_read { unfinished } else { file.clone() },
+            file: file.clone(),
         }
     }
 
@@ -186,14 +298,29 @@ impl Target {
         folder_of(&self.file)
     }
 
-    fn create(&self, plan: &Plan, mtime: Timestamp) -> anyhow::Result<BundleWriter> {
+    fn create(
+        &self,
+        plan: &Plan,
+        name: Option<String>,
+        mtime: Timestamp,
+    ) -> anyhow::Result<BundleWriter> {
         let options = WriterOptions {
             container: plan.format.container(),
-            name: self.name.clone(),
+            name: name.unwrap_or_else(|| self.name.clone()),
             mtime,
             threads: threads(),
         };
-        Ok(BundleWriter::create(&self.file, options)?)
+        Ok(BundleWriter::create(&self.first, options)?)
+    }
+
+    /// Gives the finished bundle its name.
+    fn settle(&self, finished: &mut Finished) -> anyhow::Result<()> {
+        if self.first != self.file {
+            std::fs::rename(&self.first, &self.file)
+                .with_context(|| format!("cannot write `{}`", self.file.display()))?;
+            finished.path.clone_from(&self.file);
+        }
+        Ok(())
     }
 }
 

@@ -3,6 +3,7 @@
 //! pod proxy.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bundle::layout::EntryKind;
 use bundle::{Outcome, SourceKind};
@@ -12,7 +13,8 @@ use tokio::time::Instant;
 
 use super::certificates;
 use crate::cluster::{AdminConnection, Answer, Trouble};
-use crate::mesh::{Container, ContainerState, Pod, Proxy};
+use crate::mesh::{Container, ContainerState, Pod};
+use crate::nodes;
 use crate::queue::{Job, Priority};
 use crate::redact::TextRedactor;
 use crate::session::{Captured, Item, Session};
@@ -31,6 +33,8 @@ const PROXY_SOURCES: &[SourceKind] = &[
 #[derive(Debug, Clone)]
 struct Port {
     pod: Arc<Pod>,
+    /// Whether it is looked at though little may be left of the budget.
+    is_important: bool,
     number: u16,
     /// The container, if it is not the proxy.
     container: Option<String>,
@@ -46,12 +50,13 @@ pub(super) async fn queue(
     if let Some(proxy) = &pod.proxy {
         let port = Port {
             pod: Arc::clone(pod),
+            is_important: priority <= Priority::Sick,
             number: proxy.admin_port,
             container: None,
         };
         match no_way(session, &proxy.state) {
             Some(trouble) => leave_out_proxy(session, &port, &trouble).await,
-            None => queue_proxy(session, port, proxy.clone(), priority),
+            None => queue_proxy(session, port, priority),
         }
     }
     for container in pod.containers.iter().filter(|_| is_control_plane) {
@@ -59,6 +64,7 @@ pub(super) async fn queue(
         let Some(number) = number else { continue };
         let port = Port {
             pod: Arc::clone(pod),
+            is_important: priority <= Priority::Sick,
             number,
             container: Some(container.name.clone()),
         };
@@ -66,6 +72,7 @@ pub(super) async fn queue(
             leave_out_scrapes(session, &port, &trouble).await;
             continue;
         }
+        intend_scrapes(session, &port);
         let sources = &[SourceKind::ControllerMetrics];
         let job = Job::new(priority, sources, move |session| async move {
             scrape(&session, &port, 1).await;
@@ -98,6 +105,12 @@ fn no_way(session: &Session, state: &ContainerState) -> Option<Trouble> {
     Some(Trouble::absent(why))
 }
 
+fn intend_scrapes(session: &Session, port: &Port) {
+    for number in 1..=session.plan.scope.scrapes() {
+        session.intend(&port.scrape_item(number));
+    }
+}
+
 async fn leave_out_scrapes(session: &Session, port: &Port, trouble: &Trouble) {
     for number in 1..=session.plan.scope.scrapes() {
         session
@@ -113,13 +126,16 @@ async fn leave_out_proxy(session: &Session, port: &Port, trouble: &Trouble) {
     session.leave_out(identity, trouble.clone()).await;
 }
 
-fn queue_proxy(session: &Session, port: Port, proxy: Proxy, priority: Priority) {
+fn queue_proxy(session: &Session, port: Port, priority: Priority) {
+    intend_scrapes(session, &port);
+    session.intend(&port.state_item());
+    session.intend(&certificates::identity_item(&port.pod));
     let node = port.pod.node.clone();
     let job = Job::new(priority, PROXY_SOURCES, move |session| async move {
         scrape(&session, &port, 1).await;
         let state = proxy_state(&session, &port);
         session.capture(port.state_item(), state).await;
-        certificates::capture_identity(&session, &port.pod, &proxy).await;
+        certificates::capture_identity(&session, &port.pod).await;
     });
     session.queue.push(job.on(node));
 }
@@ -149,8 +165,15 @@ fn scrape_again(port: Port, number: u32) -> Job {
 }
 
 async fn capture_scrape(session: &Session, port: &Port) -> Result<Captured, Trouble> {
+    session.budget.admit_scrape(port.is_important)?;
     let mut way = Way::new(session, port);
     let (answer, via) = way.get("/metrics").await?;
+    if std::str::from_utf8(&answer.body).is_err() {
+        return Err(Trouble::failed("the answer is no metrics: it is no text"));
+    }
+    if session.budget.is_limited() && port.container.is_none() {
+        session.failing().look_at(&port.pod, &answer.body);
+    }
     let mut redactor = TextRedactor::default();
     let mut clean = Vec::new();
     redactor.push(&answer.body, &mut clean);
@@ -162,8 +185,16 @@ async fn capture_scrape(session: &Session, port: &Port) -> Result<Captured, Trou
     Ok(Captured {
         status: Some(answer.status.as_u16()),
         via: Some(via),
+        cut: ends_within_a_line(&answer.body),
         ..Captured::whole(spool.finish())
     })
+}
+
+/// Every line of a scrape ends with a line break; where the last does not, a wrong length was
+/// given.
+fn ends_within_a_line(body: &[u8]) -> Option<String> {
+    let is_whole = body.last().is_none_or(|b| *b == b'\n');
+    (!is_whole).then(|| "the answer ends within a line".to_owned())
 }
 
 /// Log level, readiness and liveness, as they were answered.
@@ -199,21 +230,24 @@ async fn proxy_state(session: &Session, port: &Port) -> Result<Captured, Trouble
     })
 }
 
-/// The ways to an admin port, one after the other.
+/// The ways to an admin port, one after the other. Each has half of the item's time to begin to
+/// answer.
 struct Way<'a> {
     session: &'a Session,
     port: &'a Port,
+    limit: Duration,
     forward: AdminConnection<'a>,
 }
 
 impl<'a> Way<'a> {
     fn new(session: &'a Session, port: &'a Port) -> Self {
-        let pod = &port.pod;
-        let cluster = &session.cluster;
+        let limit = session.plan.limits.item_timeout / 2;
+        let pod = (port.pod.namespace.as_str(), port.pod.name.as_str());
         Self {
             session,
             port,
-            forward: AdminConnection::new(cluster, &pod.namespace, &pod.name, port.number),
+            limit,
+            forward: AdminConnection::new(&session.cluster, pod, port.number, limit),
         }
     }
 
@@ -239,9 +273,10 @@ impl<'a> Way<'a> {
 
     async fn forwarded(&mut self, path: &str) -> Result<Answer, Trouble> {
         let node = self.port.pod.node.as_deref();
-        self.session.nodes.check(node)?;
+        let nodes = &self.session.nodes;
+        nodes.check(node, nodes::Way::PortForward)?;
         let result = self.forward.get(path).await;
-        self.session.nodes.note(node, &result);
+        nodes.note(node, nodes::Way::PortForward, &result);
         result
     }
 
@@ -260,7 +295,13 @@ impl<'a> Way<'a> {
             "/api/v1/namespaces/{}/pods/{}:{}/proxy{path}",
             pod.namespace, pod.name, self.port.number
         );
-        Ok(self.session.cluster.get_proxied(&path).await)
+        let (nodes, node) = (&self.session.nodes, pod.node.as_deref());
+        if let Err(trouble) = nodes.check(node, nodes::Way::PodProxy) {
+            return Ok(Err(trouble));
+        }
+        let result = self.session.cluster.get_proxied(&path, self.limit).await;
+        nodes.note(node, nodes::Way::PodProxy, &result);
+        Ok(result)
     }
 }
 
@@ -278,8 +319,14 @@ fn proxied(answer: Answer) -> (Answer, &'static str) {
 
 /// Why neither way led to an answer.
 fn both(first: &Trouble, second: &Trouble) -> Trouble {
+    // Who says that the pod is gone, or that this user may not, knows more than who says nothing.
+    let has_word = matches!(second.outcome, Outcome::Absent | Outcome::Refused);
+    let outcome = match first.outcome {
+        Outcome::TimedOut if has_word => second.outcome,
+        outcome => outcome,
+    };
     Trouble {
-        outcome: first.outcome,
+        outcome,
         status: first.status.or(second.status),
         reason: format!(
             "port-forward: {}; pod proxy: {}",

@@ -8,7 +8,8 @@ use bundle::layout::EntryKind;
 use bundle::{Outcome, SourceKind};
 
 use crate::cluster::{Trouble, Tunnel, presented_chain};
-use crate::mesh::{Mesh, Pod, Proxy};
+use crate::mesh::{Mesh, Pod};
+use crate::nodes::Way;
 use crate::queue::{Job, Priority};
 use crate::session::{Captured, Item, Session};
 use crate::spool::Content;
@@ -24,11 +25,13 @@ pub(super) fn identity_item(pod: &Pod) -> Item {
 }
 
 /// Captures the chain that a proxy presents on its admin port.
-pub(super) async fn capture_identity(session: &Session, pod: &Pod, proxy: &Proxy) {
+pub(super) async fn capture_identity(session: &Session, pod: &Pod) {
     let capture = async {
-        let name = proxy.identity.as_deref();
-        let name = name.ok_or_else(|| Trouble::absent("the proxy has no identity"))?;
-        chain(session, pod, proxy.admin_port, name).await
+        let proxy = pod.proxy.as_ref();
+        let named = proxy.and_then(|p| Some((p.admin_port, p.identity.as_deref()?)));
+        let none = || Trouble::absent("the proxy has no identity");
+        let (port, name) = named.ok_or_else(none)?;
+        chain(session, pod, port, name).await
     };
     session.capture(identity_item(pod), capture).await;
 }
@@ -52,6 +55,7 @@ pub(super) async fn queue_servers(session: &Session, mesh: &Mesh) {
         match mesh.server_pod(namespace, service, *port) {
             Err(why) => session.leave_out(item, Trouble::absent(why)).await,
             Ok((pod, port)) => {
+                session.intend(&item);
                 let (pod, node) = (Arc::clone(pod), pod.node.clone());
                 let name = format!("{service}.{namespace}.svc");
                 let job = Job::new(
@@ -70,9 +74,9 @@ pub(super) async fn queue_servers(session: &Session, mesh: &Mesh) {
 
 async fn chain(session: &Session, pod: &Pod, port: u16, name: &str) -> Result<Captured, Trouble> {
     let node = pod.node.as_deref();
-    session.nodes.check(node)?;
+    session.nodes.check(node, Way::PortForward)?;
     let result = shake_hands(session, pod, port, name).await;
-    session.nodes.note(node, &result);
+    session.nodes.note(node, Way::PortForward, &result);
     let certificates = result?;
     Ok(Captured {
         items: u64::try_from(certificates.len()).ok(),
@@ -87,7 +91,9 @@ async fn shake_hands(
     port: u16,
     name: &str,
 ) -> Result<Vec<String>, Trouble> {
-    let mut tunnel = Tunnel::open(&session.cluster, &pod.namespace, &pod.name, port).await?;
+    let limit = session.plan.limits.item_timeout;
+    let name_of = (pod.namespace.as_str(), pod.name.as_str());
+    let mut tunnel = Tunnel::open(&session.cluster, name_of, port, limit).await?;
     let stream = tunnel.take_stream()?;
     match presented_chain(&session.cluster, stream, name).await {
         Ok(chain) => Ok(chain.iter().map(|certificate| pem(certificate)).collect()),

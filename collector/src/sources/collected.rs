@@ -18,6 +18,8 @@ pub(super) struct Collected {
     parts: BTreeMap<String, Part>,
     /// How many objects each namespace has.
     pub(super) counts: BTreeMap<String, u64>,
+    /// What is to be known of the list though it is whole.
+    pub(super) note: Option<String>,
     /// What ended the list before its end.
     pub(super) cut: Option<Trouble>,
 }
@@ -29,6 +31,7 @@ impl Collected {
             spool: SharedSpool::new(&session.spools),
             parts: BTreeMap::new(),
             counts: BTreeMap::new(),
+            note: None,
             cut: None,
         }
     }

@@ -15,6 +15,9 @@ use crate::spool::Content;
 
 /// Captures groups and resources, and queues the lists of custom resources.
 pub(super) async fn capture(session: &Session) {
+    if let Some((groups, resources)) = session.kept.discovery() {
+        return queue_lists(session, groups, resources);
+    }
     let mut groups = Vec::new();
     let item = Item::new(EntryKind::Groups, "/apis");
     let capture = async {
@@ -32,7 +35,11 @@ pub(super) async fn capture(session: &Session) {
         Ok(captured)
     };
     session.capture(item, capture).await;
-    for listing in custom(&groups, &resources) {
+    queue_lists(session, &groups, &resources);
+}
+
+fn queue_lists(session: &Session, groups: &[Value], resources: &[Value]) {
+    for listing in custom(groups, resources) {
         session
             .queue
             .push(Job::new(Priority::Lists, &[], |session| async move {

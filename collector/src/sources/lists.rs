@@ -2,13 +2,15 @@
 //! it is not, and split into one entry per namespace.
 
 use std::io;
+use std::time::Duration;
 
+use bundle::Outcome;
 use bundle::layout::EntryKind;
 use bundle::resources::Resource;
 use serde_json::{Value, json};
 
 use super::collected::Collected;
-use super::page;
+use super::{events, page};
 use crate::cluster::Trouble;
 use crate::mesh::namespace_of;
 use crate::redact::{Counts, object};
@@ -16,6 +18,15 @@ use crate::session::{Begun, Captured, Item, Session};
 
 /// How often a list is begun anew when the server has forgotten where it was.
 const RESTARTS: u32 = 2;
+
+/// Attempts at a page that broke off, came as garbage or ended in an error of the server.
+const ATTEMPTS: u32 = 3;
+
+/// How often a list goes on where the server offers after it has forgotten where it was.
+const OFFERS: u32 = 8;
+
+/// Pages of one list: 2.5 million objects. More come only from a server that goes in circles.
+const PAGES: u32 = 10_000;
 
 /// A kind whose objects are listed.
 #[derive(Debug, Clone)]
@@ -43,7 +54,10 @@ impl Listing {
             kind: resource.kind.to_owned(),
             is_namespaced: resource.namespaced,
             queries: vec![String::new()],
-            keep: |_, _, _| true,
+            keep: match resource.folder {
+                "events" => events::is_in_time,
+                _ => |_, _, _| true,
+            },
         }
     }
 
@@ -82,6 +96,9 @@ impl Listing {
 
 /// Captures all objects of a kind.
 pub(super) async fn capture(session: &Session, listing: Listing) {
+    if session.kept.has_list(&listing.name) {
+        return;
+    }
     if let Some(reason) = session.stop.reason() {
         return session
             .leave_out(listing.item(None), Trouble::stopped(&reason))
@@ -135,6 +152,7 @@ async fn deliver(
         let objects: u64 = collected.counts.values().sum();
         format!("the list broke off after {objects} objects: {}", t.reason)
     });
+    let note = collected.note.clone();
     let parts = collected.finish(session, listing, namespace);
     if parts.is_empty() {
         let trouble = Trouble::absent("no objects");
@@ -145,6 +163,7 @@ async fn deliver(
     for (namespace, items, content) in parts {
         let captured = Captured {
             items: Some(items),
+            note: note.clone(),
             cut: cut.clone(),
             ..Captured::whole(content)
         };
@@ -165,40 +184,81 @@ async fn run(
     };
     let _shown = session.progress.begin(name);
     let mut restarts = 0;
-    'anew: loop {
+    loop {
         let mut collected = Collected::new(session);
         session.mesh().forget(&listing.name, namespace);
-        for query in &listing.queries {
-            let mut next = String::new();
-            loop {
-                let limit = if restarts < RESTARTS {
-                    session.plan.limits.page
-                } else {
-                    0
-                };
-                let path = page_path(&listing.path(namespace), query, limit, &next);
-                let page = Page {
-                    listing,
-                    query,
-                    path,
-                };
-                match page.fetch(session, &mut collected).await {
-                    Ok(token) if token.is_empty() => break,
-                    Ok(token) => next = token,
-                    // The server has forgotten the state that the first pages showed.
-                    Err(trouble) if trouble.status == Some(410) && restarts < RESTARTS => {
-                        restarts += 1;
-                        continue 'anew;
-                    }
-                    Err(trouble) if collected.counts.is_empty() => return Err(trouble),
-                    Err(trouble) => {
-                        collected.cut = Some(trouble);
-                        return Ok(collected);
-                    }
-                }
+        // The last time without pages, which cannot be forgotten between.
+        let limit = match restarts {
+            RESTARTS => 0,
+            _ => session.plan.limits.page,
+        };
+        let round = Round {
+            session,
+            listing,
+            path: listing.path(namespace),
+            limit,
+        };
+        match round.run(&mut collected).await {
+            Ok(()) => {}
+            // The server has forgotten the state that the first pages showed.
+            Err(trouble) if trouble.status == Some(410) && restarts < RESTARTS => {
+                restarts += 1;
+                continue;
             }
+            Err(trouble) if collected.counts.is_empty() => return Err(trouble),
+            Err(trouble) => collected.cut = Some(trouble),
+        }
+        if restarts > 0 {
+            let times = match restarts {
+                1 => "once".to_owned(),
+                n => format!("{n} times"),
+            };
+            let note = format!("begun anew {times}: the server had forgotten where the list was");
+            collected.note = Some(note);
         }
         return Ok(collected);
+    }
+}
+
+/// One time through all pages of a listing.
+struct Round<'a> {
+    session: &'a Session,
+    listing: &'a Listing,
+    path: String,
+    /// Objects of a page; 0 for all.
+    limit: u32,
+}
+
+impl Round<'_> {
+    async fn run(&self, collected: &mut Collected) -> Result<(), Trouble> {
+        let (mut pages, mut offers) = (0, 0);
+        for query in &self.listing.queries {
+            let mut next = String::new();
+            loop {
+                let page = Page {
+                    listing: self.listing,
+                    query,
+                    path: page_path(&self.path, query, self.limit, &next),
+                };
+                let token = match page.fetch_surely(self.session, collected).await {
+                    Ok(token) => token,
+                    Err(lost) if offers == OFFERS => return Err(lost.trouble),
+                    Err(lost) => {
+                        offers += 1;
+                        lost.go_on(collected)?
+                    }
+                };
+                pages += 1;
+                if token.is_empty() {
+                    break;
+                }
+                if token == next || pages == PAGES {
+                    return Err(Trouble::failed("the list comes in circles"));
+                }
+                next = token;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -234,6 +294,35 @@ pub(crate) fn escape(text: &str) -> String {
     out
 }
 
+/// A page that did not come.
+struct Lost {
+    trouble: Trouble,
+    /// Where the server offers to go on, in another state than that of the first pages.
+    token: String,
+}
+
+impl From<Trouble> for Lost {
+    fn from(trouble: Trouble) -> Self {
+        let token = String::new();
+        Self { trouble, token }
+    }
+}
+
+impl Lost {
+    /// Takes the server's offer, if there is one.
+    fn go_on(self, collected: &mut Collected) -> Result<String, Trouble> {
+        if self.token.is_empty() || self.trouble.status != Some(410) {
+            return Err(self.trouble);
+        }
+        let objects: u64 = collected.counts.values().sum();
+        collected.note.get_or_insert(format!(
+            "the server had forgotten where the list was; what follows the first {objects} \
+             objects of the cluster is of a later moment"
+        ));
+        Ok(self.token)
+    }
+}
+
 /// A page that is asked for.
 struct Page<'a> {
     listing: &'a Listing,
@@ -242,22 +331,73 @@ struct Page<'a> {
 }
 
 impl Page<'_> {
-    /// Fetches the page, redacts its objects and adds them. Returns where the next page goes on.
-    async fn fetch(&self, session: &Session, collected: &mut Collected) -> Result<String, Trouble> {
+    /// Fetches the page, again if it went wrong in a way that may not last: too much hangs on a
+    /// list.
+    async fn fetch_surely(
+        &self,
+        session: &Session,
+        collected: &mut Collected,
+    ) -> Result<String, Lost> {
+        let mut attempt = 1;
+        loop {
+            let trouble = match self.fetch(session).await {
+                Ok(bytes) => match self.take(session, &bytes, collected) {
+                    Ok(next) => return Ok(next),
+                    Err(trouble) => trouble,
+                },
+                Err(lost) => match lost.trouble.outcome {
+                    Outcome::Failed => lost.trouble,
+                    // A second time-out is as long as the first, a third would be too long.
+                    Outcome::TimedOut if attempt == 1 => lost.trouble,
+                    _ => return Err(lost),
+                },
+            };
+            if attempt == ATTEMPTS {
+                return Err(trouble.into());
+            }
+            let wait = Duration::from_millis(200 << attempt);
+            session
+                .cluster
+                .pause(wait.mul_f64(0.5 + fastrand::f64()))
+                .await?;
+            attempt += 1;
+        }
+    }
+
+    async fn fetch(&self, session: &Session) -> Result<Vec<u8>, Lost> {
         let cluster = &session.cluster;
-        let answer = cluster.get(&self.path, "application/json").await?;
-        let limit = session.plan.limits.answer_bytes;
-        let bytes = cluster.read_body(answer, limit).await?;
+        let (status, body) = cluster.get_page(&self.path).await?;
+        if status.is_success() {
+            return Ok(body);
+        }
+        let token = serde_json::from_slice::<Value>(&body).ok();
+        let token = token.and_then(|s| Some(s.pointer("/metadata/continue")?.as_str()?.to_owned()));
+        Err(Lost {
+            trouble: Trouble::from_answer(status, &body),
+            token: token.unwrap_or_default(),
+        })
+    }
+
+    /// Redacts the objects of a page and adds them. Returns where the next page goes on.
+    fn take(
+        &self,
+        session: &Session,
+        bytes: &[u8],
+        collected: &mut Collected,
+    ) -> Result<String, Trouble> {
+        let no_list = |e: serde_json::Error| Trouble::failed(format!("the answer is no list: {e}"));
+        // A page that breaks off in its middle must not leave half of its objects.
+        serde_json::from_slice::<serde::de::IgnoredAny>(bytes).map_err(no_list)?;
         let mut counts = Counts::default();
         let mut broken = None;
-        let read = page::read(&bytes, &mut |item| {
+        let read = page::read(bytes, &mut |item| {
             let added = self.add(session, item, &mut counts, collected);
             added.inspect_err(|e| broken = Some(e.to_string()))
         });
         session.count(&counts);
         let head = read.map_err(|e| match broken {
             Some(e) => Trouble::failed(format!("cannot write a temporary file: {e}")),
-            None => Trouble::failed(format!("the answer is no list: {e}")),
+            None => no_list(e),
         })?;
         let next = head.next.clone();
         if collected.head.kind.is_empty() {

@@ -1,20 +1,22 @@
 //! Container logs, current and previous, streamed through redaction.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bundle::layout::EntryKind;
 use bundle::{Outcome, SourceKind};
+use http::header::CONTENT_LENGTH;
 use tokio::time::Instant;
 
 use super::lists::escape;
-use crate::cluster::{Cluster, Trouble};
+use super::log_lines::{self, Until};
+use crate::cluster::{Cluster, Incoming, Trouble};
 use crate::mesh::{Container, ContainerState, Pod};
+use crate::nodes::Way;
 use crate::queue::{Job, Priority};
 use crate::redact::TextRedactor;
-use crate::session::{Captured, Item, Session};
-
-/// What stands in a log answer of 200 when the kubelet cannot read the log.
-const NO_LOG: &str = "unable to retrieve container logs for ";
+use crate::session::{Begun, Captured, Item, Session};
+use crate::spool::Ends;
 
 /// Queues the logs of all containers of a pod, or records why not.
 pub(super) async fn queue(
@@ -23,7 +25,7 @@ pub(super) async fn queue(
     wanted: Result<(), &'static str>,
     priority: Priority,
 ) {
-    for container in &pod.containers {
+    for (number, container) in pod.containers.iter().enumerate() {
         for previous in [false, true] {
             if previous && !container.has_previous {
                 continue;
@@ -37,50 +39,65 @@ pub(super) async fn queue(
             {
                 let reason = format!("the container has not started: {why}");
                 session.leave_out(item, Trouble::absent(reason)).await;
-            } else {
+            } else if !session.kept.has(&item) {
+                session.intend(&item);
                 let log = Log {
                     pod: Arc::clone(pod),
-                    container: container.name.clone(),
+                    container: number,
                     previous,
+                    priority,
                 };
                 let is_followed = log.is_growing(container) && !session.plan.dry_run;
                 match session.followers.end() {
-                    Some(end) if is_followed => {
-                        follow(session, log, item, end, priority);
-                    }
-                    _ => push(session, log, item, priority, None),
+                    Some(end) if is_followed && end > Instant::now() => follow(session, log, end),
+                    _ => queue_one(session, log, None),
                 }
             }
         }
     }
 }
 
-/// One container's log.
-#[derive(Debug, Clone)]
-struct Log {
-    pod: Arc<Pod>,
-    container: String,
-    previous: bool,
+/// Notes the logs of a pod that are queued later, and says how many they may be.
+pub(super) fn intend(session: &Session, pod: &Pod) -> u64 {
+    for container in &pod.containers {
+        session.intend(&item(pod, container, false));
+        if container.has_previous {
+            session.intend(&item(pod, container, true));
+        }
+    }
+    pod.containers.len() as u64
 }
 
-impl Log {
-    fn is_growing(&self, container: &Container) -> bool {
-        !self.previous && container.state == ContainerState::Running
-    }
+/// A log that is asked for. Small, since there is one of them for each that waits.
+struct Log {
+    pod: Arc<Pod>,
+    /// Number of the container.
+    container: usize,
+    previous: bool,
+    priority: Priority,
 }
 
 /// Queues a log, for when a moment has come if there is one.
-fn push(session: &Session, log: Log, item: Item, priority: Priority, not_before: Option<Instant>) {
-    let node = log.pod.node.clone();
-    let job = Job::new(
-        priority,
-        &[SourceKind::PodLogs],
-        move |session| async move {
-            let capture = capture(&session, &log);
-            session.capture(item, capture).await;
-        },
-    )
-    .on(node);
+fn queue_one(session: &Session, log: Log, not_before: Option<Instant>) {
+    session.budget.expect_log(log.priority);
+    let (node, priority) = (log.pod.node.clone(), log.priority);
+    let work = move |session: Arc<Session>| async move {
+        let share = session.budget.share(log.priority);
+        let Some(container) = log.pod.containers.get(log.container) else {
+            return;
+        };
+        let item = item(&log.pod, container, log.previous);
+        let capture = async {
+            let share = share?;
+            let captured = log.capture(&session, container, share.bytes).await?;
+            Ok(Captured {
+                share: Some(share),
+                ..captured
+            })
+        };
+        session.capture(item, capture).await;
+    };
+    let job = Job::new(priority, &[SourceKind::PodLogs], work).on(node);
     session.queue.push(match not_before {
         Some(moment) => job.not_before(moment),
         None => job,
@@ -89,25 +106,34 @@ fn push(session: &Session, log: Log, item: Item, priority: Priority, not_before:
 
 /// Follows a log until the end of the window. Where there is no place left to follow it, it is
 /// taken then.
-fn follow(session: &Arc<Session>, log: Log, item: Item, end: Instant, priority: Priority) {
+fn follow(session: &Arc<Session>, log: Log, end: Instant) {
     let Some(place) = session.followers.place() else {
-        return push(session, log, item, priority, Some(end));
+        return queue_one(session, log, Some(end));
     };
+    session.budget.expect_log(log.priority);
     let own = Arc::clone(session);
-    session.followers.spawn(async move {
-        let captured = async {
-            let path = path(&own, &log) + "&follow=true";
-            match stream(&own, &path, Some(end)).await.map_err(judge) {
-                // A kubelet answers only with the first line; there may be none yet.
-                Err(trouble) if trouble.outcome == Outcome::TimedOut => {
-                    own.cluster.wait_until(end).await?;
-                    capture(&own, &log).await
-                }
-                result => result,
-            }
+    session.followers.add(async move {
+        let Some(container) = log.pod.containers.get(log.container) else {
+            return;
         };
-        own.capture(item, captured).await;
+        let item = item(&log.pod, container, log.previous);
+        let begun = Begun::now();
+        let result = {
+            let _shown = own
+                .progress
+                .begin(format!("{} {}", item.source, item.object));
+            log.followed(&own, container, end).await
+        };
         drop(place);
+        match result {
+            // A kubelet answers only with the first line, and there was none in the window.
+            Err(trouble) if trouble.outcome == Outcome::TimedOut => {
+                queue_one(&own, log, Some(end));
+            }
+            result => {
+                own.deliver(item, begun, result).await;
+            }
+        }
     });
 }
 
@@ -125,106 +151,149 @@ fn item(pod: &Pod, container: &Container, previous: bool) -> Item {
     }
 }
 
-async fn capture(session: &Session, log: &Log) -> Result<Captured, Trouble> {
-    let node = log.pod.node.as_deref();
-    session.nodes.check(node)?;
-    let result = stream(session, &path(session, log), None).await;
-    let result = result.map_err(judge);
-    session.nodes.note(node, &result);
-    result
-}
-
-fn path(session: &Session, log: &Log) -> String {
-    let mut path = format!(
-        "/api/v1/namespaces/{}/pods/{}/log?container={}&timestamps=true",
-        log.pod.namespace,
-        log.pod.name,
-        escape(&log.container)
-    );
-    if log.previous {
-        path.push_str("&previous=true");
+impl Log {
+    fn is_growing(&self, container: &Container) -> bool {
+        !self.previous && container.state == ContainerState::Running
     }
-    if let Some(since) = session.plan.scope.since {
-        path.push_str("&sinceSeconds=");
-        path.push_str(&since.as_secs().max(1).to_string());
-    }
-    path
-}
 
-/// Streams a log into a spool, up to a moment if there is one. What came before trouble is kept.
-async fn stream(
-    session: &Session,
-    path: &str,
-    until: Option<Instant>,
-) -> Result<Captured, Trouble> {
-    let cluster: &Cluster = &session.cluster;
-    let mut body = cluster.get(path, "*/*").await?.into_body();
-    let mut redactor = TextRedactor::default();
-    let mut spool = session.spools.spool();
-    let mut start = Vec::new();
-    let mut clean = Vec::new();
-    let limit = session.plan.limits.log_bytes;
-    let cut = loop {
-        let next = match until {
-            Some(moment) => cluster.next_chunk_before(&mut body, moment).await,
-            None => cluster.next_chunk(&mut body).await,
+    /// Captures the log, `bytes` of it at most.
+    async fn capture(
+        &self,
+        session: &Session,
+        container: &Container,
+        bytes: u64,
+    ) -> Result<Captured, Trouble> {
+        let node = self.pod.node.as_deref();
+        session.nodes.check(node, Way::Log)?;
+        let limit = session.plan.limits.item_timeout;
+        let asked = Asked {
+            cluster: &session.cluster,
+            path: &self.path(session, container),
+            limit: session.nodes.patience(node, limit),
+            end: None,
         };
-        match next {
-            Ok(None) => break None,
-            Ok(Some(chunk)) => {
-                let missing = 512usize.saturating_sub(start.len());
-                start.extend_from_slice(chunk.get(..missing).unwrap_or(&chunk));
-                redactor.push(&chunk, &mut clean);
-                write(&mut spool, &mut clean)?;
-            }
-            Err(trouble) if start.is_empty() => return Err(trouble),
-            Err(trouble) => break Some(format!("the log broke off: {}", trouble.reason)),
-        }
-        if spool.len() > limit {
-            break Some(format!("only the first {limit} bytes were taken"));
-        }
-    };
-    let counts = redactor.finish(&mut clean);
-    write(&mut spool, &mut clean)?;
-    session.count(&counts);
-    if let Some(message) = no_log(&start) {
-        return Err(Trouble::failed(message));
+        let result = asked.stream(session, bytes).await.map_err(judge);
+        session.nodes.note(node, Way::Log, &result);
+        result
     }
-    Ok(Captured {
-        cut,
-        ..Captured::whole(spool.finish())
-    })
+
+    /// Captures the log with what comes until the end of the window.
+    async fn followed(
+        &self,
+        session: &Session,
+        container: &Container,
+        end: Instant,
+    ) -> Result<Captured, Trouble> {
+        let share = session.budget.share(self.priority)?;
+        let asked = Asked {
+            cluster: &session.cluster.apart(),
+            path: &(self.path(session, container) + "&follow=true"),
+            limit: end.saturating_duration_since(Instant::now()),
+            end: Some(end),
+        };
+        let captured = asked.stream(session, share.bytes).await.map_err(judge)?;
+        Ok(Captured {
+            share: Some(share),
+            ..captured
+        })
+    }
+
+    fn path(&self, session: &Session, container: &Container) -> String {
+        let (namespace, pod) = (&self.pod.namespace, &self.pod.name);
+        let container = escape(&container.name);
+        let mut path = format!(
+            "/api/v1/namespaces/{namespace}/pods/{pod}/log?container={container}&timestamps=true"
+        );
+        if self.previous {
+            path.push_str("&previous=true");
+        }
+        if let Some(since) = session.window.since {
+            path.push_str("&sinceTime=");
+            path.push_str(&escape(&since.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()));
+        }
+        path
+    }
 }
 
-fn write(spool: &mut crate::spool::Spool, clean: &mut Vec<u8>) -> Result<(), Trouble> {
-    let written = spool.write(clean);
-    clean.clear();
-    written.map_err(|e| Trouble::failed(format!("cannot write a temporary file: {e}")))
+/// What is asked for, of whom, and how long it may take.
+struct Asked<'a> {
+    cluster: &'a Cluster,
+    path: &'a str,
+    /// Time that the answer has to begin.
+    limit: Duration,
+    /// When a log that is followed is let go.
+    end: Option<Instant>,
 }
 
-/// The kubelet's excuse, if that is all there is.
-fn no_log(start: &[u8]) -> Option<String> {
-    let text = String::from_utf8_lossy(start);
-    let mut lines = text.lines();
-    let line = lines.next()?.trim();
-    let at = line.find(NO_LOG)?;
-    // A timestamp may stand before it, but no other word.
-    let before = line.get(..at)?.trim_end();
-    let is_first = before.is_empty() || before.parse::<jiff::Timestamp>().is_ok();
-    (is_first && lines.next().is_none()).then(|| line.get(at..).unwrap_or(line).to_owned())
+impl Asked<'_> {
+    /// Streams the log into a spool. What came before trouble is kept.
+    async fn stream(&self, session: &Session, bytes: u64) -> Result<Captured, Trouble> {
+        let cluster = self.cluster;
+        let answer = cluster.get(self.path, "*/*", self.limit).await?;
+        // A kubelet's logs come in chunks; where something else gave the length, it may be wrong.
+        let has_length = answer.headers().contains_key(CONTENT_LENGTH);
+        let mut body = Incoming::new(cluster, answer.into_body());
+        let mut redactor = TextRedactor::default();
+        let mut ends = Ends::new(session.spools.spool(), bytes);
+        let mut until = Until::new(session.window.until);
+        let mut seen = log_lines::Seen::default();
+        let mut clean = Vec::new();
+        let mut cut = loop {
+            let next = match self.end {
+                Some(end) => body.next_before(end).await,
+                None => body.next().await,
+            };
+            match next {
+                Ok(None) => break None,
+                Ok(Some(chunk)) => {
+                    seen.note(&chunk);
+                    redactor.push(&chunk, &mut clean);
+                    write(&mut ends, until.take(&clean))?;
+                    clean.clear();
+                    if until.is_over() {
+                        break None;
+                    }
+                }
+                Err(trouble) if seen.is_empty() => return Err(trouble),
+                Err(trouble) => break Some(format!("the log broke off: {}", trouble.reason)),
+            }
+        };
+        let counts = redactor.finish(&mut clean);
+        write(&mut ends, until.take(&clean))?;
+        session.count(&counts);
+        seen.check()?;
+        if cut.is_none() {
+            let amiss = has_length && !seen.ends_with_a_line() && !until.is_over();
+            let short = || "the log ends within a line: its length was given wrongly".to_owned();
+            cut = seen.excuse_at_end().or(amiss.then(short));
+        }
+        let (content, left_out) = ends.finish().map_err(|e| unwritten(&e))?;
+        let left_out = (left_out > 0).then(|| {
+            let why = session.budget.why_cut();
+            format!("{left_out} bytes in the middle of the log were left out: {why}")
+        });
+        let cuts: Vec<String> = left_out.into_iter().chain(cut).collect();
+        Ok(Captured {
+            cut: (!cuts.is_empty()).then(|| cuts.join("; ")),
+            ..Captured::whole(content)
+        })
+    }
+}
+
+fn write(ends: &mut Ends, clean: &[u8]) -> Result<(), Trouble> {
+    ends.write(clean).map_err(|e| unwritten(&e))
+}
+
+fn unwritten(error: &std::io::Error) -> Trouble {
+    Trouble::failed(format!("cannot write a temporary file: {error}"))
 }
 
 /// Tells apart what the kubelet's HTTP statuses do not.
 fn judge(mut trouble: Trouble) -> Trouble {
     let says = |words: &[&str]| words.iter().any(|w| trouble.reason.contains(w));
-    match trouble.status {
-        Some(400) if says(&["not found", "is waiting to start", "is not available"]) => {
-            trouble.outcome = Outcome::Absent;
-        }
-        Some(500..) if says(&["timeout", "Timeout", "deadline exceeded"]) => {
-            trouble.outcome = Outcome::TimedOut;
-        }
-        _ => {}
+    let absent = ["not found", "is waiting to start", "is not available"];
+    if trouble.status == Some(400) && says(&absent) {
+        trouble.outcome = Outcome::Absent;
     }
     trouble
 }
@@ -232,18 +301,6 @@ fn judge(mut trouble: Trouble) -> Trouble {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_kubelets_excuse_is_no_log_and_a_log_that_quotes_it_is() {
-        let excuse = b"unable to retrieve container logs for containerd://abc";
-        assert!(no_log(excuse).is_some());
-        assert!(
-            no_log(b"2026-11-23T00:00:00Z unable to retrieve container logs for x\n").is_some()
-        );
-        assert!(no_log(b"error: unable to retrieve container logs for x").is_none());
-        assert!(no_log(b"unable to retrieve container logs for x\nmore").is_none());
-        assert!(no_log(b"").is_none());
-    }
 
     #[test]
     fn a_kubelet_that_does_not_answer_the_api_server_has_timed_out() {

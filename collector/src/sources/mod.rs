@@ -7,7 +7,9 @@ mod certificates;
 mod collected;
 mod configmaps;
 mod discovery;
+mod events;
 mod lists;
+mod log_lines;
 mod logs;
 mod page;
 
@@ -128,15 +130,56 @@ pub async fn queue_pods(session: &Arc<Session>) {
     let mut pods: Vec<_> = mesh.pods.iter().collect();
     // Where not every log can be followed, those that matter are.
     pods.sort_by_key(|pod| choice.priority(pod));
+    let is_limited = session.budget.is_limited();
+    let mut later = 0;
     for pod in pods {
         let priority = choice.priority(pod);
-        logs::queue(session, pod, choice.wants_logs(pod), priority).await;
+        // Ports before logs: they are asked by more ways, and are of this very moment.
         if choice.wants_ports(pod) {
             admin::queue(session, pod, choice.is_control_plane(pod), priority).await;
         }
+        // Where not all will fit, what the metrics tell says which logs come next.
+        let is_now = !is_limited || priority <= Priority::Sick;
+        if is_now {
+            logs::queue(session, pod, choice.wants_logs(pod), priority).await;
+        } else if choice.wants_logs(pod).is_ok() {
+            later += logs::intend(session, pod);
+        }
+    }
+    if is_limited {
+        session.budget.expect_others(later);
     }
     certificates::queue_servers(session, &mesh).await;
     secrets(session, &linkerd).await;
+    // Jobs know their pods; the rest is needed only where some are yet to be queued.
+    if is_limited || session.plan.dry_run {
+        *session.mesh() = mesh;
+    }
+}
+
+/// Queues the logs that were put off until the metrics had told which edges fail.
+pub async fn queue_the_rest(session: &Arc<Session>) {
+    if !session.budget.is_limited() {
+        return;
+    }
+    session.budget.expect_others(0);
+    let mesh = std::mem::take(&mut *session.mesh());
+    let failing = std::mem::take(&mut *session.failing());
+    let linkerd = mesh.linkerd_namespace(session.plan.scope.linkerd_namespace.as_deref());
+    let choice = Choice::new(&mesh, &session.plan.scope, linkerd);
+    let mut workloads = BTreeSet::new();
+    for pod in &mesh.pods {
+        let is_first = workloads.insert((pod.namespace.as_str(), pod.owner.as_str()));
+        let serves = |namespace: &str, service: &str| mesh.selects((namespace, service), pod);
+        let priority = match choice.priority(pod) {
+            Priority::Ordinary if failing.has(pod, serves) => Priority::Edge,
+            Priority::Ordinary if is_first => Priority::Sample,
+            priority => priority,
+        };
+        if priority > Priority::Sick {
+            logs::queue(session, pod, choice.wants_logs(pod), priority).await;
+        }
+    }
     *session.mesh() = mesh;
 }
 

@@ -157,6 +157,11 @@ impl Levels {
         for restored in self.put_back().await {
             let (raised, result) = (restored.raised, restored.result);
             let item = raised.proxy.item();
+            if session.kept.has(&item) && result.is_ok() {
+                let line = format!("the earlier record of `{}` stays", item.object);
+                session.journal.note("info", &line);
+                continue;
+            }
             let told = result.map(|at| {
                 let told = json!({
                     "former": raised.former,
@@ -275,7 +280,8 @@ impl Proxy {
     }
 
     fn connect<'a>(&'a self, cluster: &'a Cluster) -> AdminConnection<'a> {
-        AdminConnection::new(cluster, &self.namespace, &self.pod, self.port)
+        let pod = (self.namespace.as_str(), self.pod.as_str());
+        AdminConnection::new(cluster, pod, self.port, cluster.limits().item_timeout)
     }
 
     fn item(&self) -> Item {

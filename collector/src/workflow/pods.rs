@@ -36,9 +36,11 @@ async fn list_at(
             page.push_str("&continue=");
             page.push_str(&escape(&next));
         }
-        let answer = cluster.get(&page, "application/json").await?;
-        let limit = cluster.limits().answer_bytes;
-        let bytes = cluster.read_body(answer, limit).await?;
+        let limits = cluster.limits();
+        let answer = cluster.get(&page, "application/json", limits.item_timeout);
+        let bytes = cluster
+            .read_body(answer.await?, limits.answer_bytes)
+            .await?;
         let head = read_page(&bytes, &mut |object| {
             pods.extend(Pod::from_object(&object).map(Arc::new));
             Ok(())

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::Chosen;
 use super::sign::{Seen, Sign};
-use crate::cluster::{Cluster, Trouble};
+use crate::cluster::{Cluster, Incoming, Trouble};
 use crate::mesh::{name_of, namespace_of};
 use crate::sources::{escape, read_page};
 
@@ -98,9 +98,10 @@ impl Watch {
                 self.query,
                 escape(&next)
             );
-            let answer = cluster.get(&path, "application/json").await?;
+            let limits = cluster.limits();
+            let answer = cluster.get(&path, "application/json", limits.item_timeout);
             let bytes = cluster
-                .read_body(answer, cluster.limits().answer_bytes)
+                .read_body(answer.await?, limits.answer_bytes)
                 .await?;
             let head = read_page(&bytes, &mut |object| {
                 if self.look == Look::Pods {
@@ -128,9 +129,11 @@ impl Watch {
             "{}?watch=true&allowWatchBookmarks=true&timeoutSeconds={seconds}&resourceVersion={}&{}",
             self.path, self.version, self.query
         );
-        let mut body = cluster.get(&path, "application/json").await?.into_body();
+        let limit = cluster.limits().item_timeout;
+        let answer = cluster.get(&path, "application/json", limit).await?;
+        let mut body = Incoming::new(cluster, answer.into_body());
         let mut lines = Vec::new();
-        while let Some(chunk) = cluster.next_chunk(&mut body).await? {
+        while let Some(chunk) = body.next().await? {
             lines.extend_from_slice(&chunk);
             while let Some(end) = memchr::memchr(b'\n', &lines) {
                 let line: Vec<u8> = lines.drain(..=end).collect();

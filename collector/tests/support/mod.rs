@@ -234,7 +234,7 @@ pub(crate) fn command(address: &str, folder: &Path, args: &[&str]) -> std::proce
         .env("KUBECONFIG", kubeconfig)
         .args(["--scrape-gap", "0s"])
         .args(args);
-    if !args.contains(&"-o") {
+    if !args.contains(&"-o") && !args.contains(&"--resume") {
         command.args(["-o", "out.tar.gz"]);
     }
     command

@@ -98,6 +98,7 @@ pub(super) fn issuers(sources: &Sources<'_>, anchors: &Anchors<'_>) -> Vec<Fact>
         subjects,
         evidence,
         fields: row.build(),
+        taken_by: None,
     }]
 }
 
@@ -171,6 +172,7 @@ fn trust_root_fact(pod: &Object, row: Row) -> Fact {
         subjects: vec![pod.subject()],
         evidence: vec![pod.evidence(&excerpt)],
         fields,
+        taken_by: None,
     }
 }
 
@@ -259,6 +261,7 @@ pub(super) fn rotation(sources: &Sources<'_>, anchors: &Anchors<'_>) -> Vec<Fact
         subjects: vec![source.subject()],
         evidence: vec![source.evidence(&excerpt)],
         fields: row.build(),
+        taken_by: None,
     }]
 }
 

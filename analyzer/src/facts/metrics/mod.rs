@@ -241,7 +241,7 @@ pub(super) fn derive(sources: &Sources<'_>) -> (Vec<Table>, Clients) {
         for (name, rows) in TABLES.iter().zip(&mut part.rows) {
             // Its rows are counted together first.
             if *name != clients::TABLE {
-                sources.retain(name, rows);
+                sources.judge(name, rows);
             }
         }
         part

@@ -191,5 +191,6 @@ fn fact(authorization: &Authorization<'_>) -> Fact {
         subjects: vec![object.subject()],
         evidence: vec![object.evidence(&excerpt)],
         fields: row.build(),
+        taken_by: None,
     }
 }

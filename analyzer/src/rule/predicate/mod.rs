@@ -2,9 +2,10 @@
 
 mod functions;
 mod json;
+mod negated;
 mod sieve;
 
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 
 use cel::common::ast::{CallExpr, ComprehensionExpr, Expr, LiteralValue, operators};
 use cel::common::types::CelBool;
@@ -21,12 +22,23 @@ const MAX_BYTES: usize = 4096;
 /// expression takes on one row.
 const MAX_NESTED: usize = 2;
 
+/// Every variable that any matcher gives.
+const ALL_VARIABLES: [&str; 9] = [
+    "row", "at", "mesh", "object", "value", "previous", "delta", "rate", "labels",
+];
+
 static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()));
 
 /// A CEL expression that gives true or false.
 #[derive(Debug)]
 pub(crate) struct Predicate {
     source: String,
+    parsed: OnceLock<Result<Parsed, String>>,
+}
+
+/// An expression as it is evaluated.
+#[derive(Debug)]
+struct Parsed {
     expression: IdedExpr,
     sieve: Sieve,
 }
@@ -40,6 +52,68 @@ impl Predicate {
     /// # Errors
     /// What is wrong with it and what to write instead.
     pub(crate) fn new(source: &str, variables: &[&str]) -> Result<Self, String> {
+        let parsed = Parsed::of(source, variables)?;
+        Ok(Self {
+            source: source.to_owned(),
+            parsed: OnceLock::from(Ok(parsed)),
+        })
+    }
+
+    /// An expression that was found sound when the program was made. Parsing is slow, and most
+    /// bundles have no rows for most expressions, so it waits until it is needed.
+    pub(crate) fn sound(source: &str) -> Self {
+        Self {
+            source: source.to_owned(),
+            parsed: OnceLock::new(),
+        }
+    }
+
+    fn parsed(&self) -> &Result<Parsed, String> {
+        let parse = || Parsed::of(&self.source, &ALL_VARIABLES);
+        self.parsed.get_or_init(parse)
+    }
+
+    /// The expression as it was written.
+    pub(crate) fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// Fields of `object` that it negates without asking whether they are there.
+    pub(crate) fn negated_fields(&self) -> Vec<String> {
+        let parsed = self.parsed().iter();
+        parsed
+            .flat_map(|parsed| negated::fields(&parsed.expression))
+            .collect()
+    }
+
+    /// Whether it is plain that it does not hold for a row, without evaluating it.
+    pub(crate) fn refuses(&self, row: &Json) -> bool {
+        let parsed = self.parsed();
+        parsed
+            .as_ref()
+            .is_ok_and(|parsed| parsed.sieve.refuses(row))
+    }
+
+    /// Whether it holds. A field that is not there makes a comparison not hold.
+    pub(crate) fn holds(&self, scope: &Context<'_, '_>) -> Verdict {
+        let parsed = self.parsed().as_ref().map_err(String::clone)?;
+        match Value::resolve_val(&parsed.expression, scope) {
+            Ok(value) => match value.downcast_ref::<CelBool>() {
+                Some(verdict) => Ok(*verdict.inner()),
+                None if value.get_type().name() == "null_type" => Ok(false),
+                None => Err(format!(
+                    "gives {} instead of true or false",
+                    value.get_type().name()
+                )),
+            },
+            Err(error) if is_absence(&error) => Ok(false),
+            Err(error) => Err(crate::evidence::shorten(&error.to_string())),
+        }
+    }
+}
+
+impl Parsed {
+    fn of(source: &str, variables: &[&str]) -> Result<Self, String> {
         if source.len() > MAX_BYTES {
             return Err(format!(
                 "longer than the {MAX_BYTES} bytes that an expression may have"
@@ -68,36 +142,9 @@ impl Predicate {
             ));
         }
         Ok(Self {
-            source: source.to_owned(),
             sieve: Sieve::of(&expression),
             expression,
         })
-    }
-
-    /// The expression as it was written.
-    pub(crate) fn source(&self) -> &str {
-        &self.source
-    }
-
-    /// Whether it is plain that it does not hold for a row, without evaluating it.
-    pub(crate) fn refuses(&self, row: &Json) -> bool {
-        self.sieve.refuses(row)
-    }
-
-    /// Whether it holds. A field that is not there makes a comparison not hold.
-    pub(crate) fn holds(&self, scope: &Context<'_, '_>) -> Verdict {
-        match Value::resolve_val(&self.expression, scope) {
-            Ok(value) => match value.downcast_ref::<CelBool>() {
-                Some(verdict) => Ok(*verdict.inner()),
-                None if value.get_type().name() == "null_type" => Ok(false),
-                None => Err(format!(
-                    "gives {} instead of true or false",
-                    value.get_type().name()
-                )),
-            },
-            Err(error) if is_absence(&error) => Ok(false),
-            Err(error) => Err(crate::evidence::shorten(&error.to_string())),
-        }
     }
 }
 

@@ -151,6 +151,19 @@ fn exceeds(hits: &[&Hit<'_>], over: u64, within: Option<SignedDuration>) -> bool
     let Some(within) = within else {
         return hits.iter().map(|hit| hit.count).sum::<u64>() > over;
     };
+    // Seconds since a process started mean nothing beside those of another process.
+    let (clocked, uptimes): (Vec<&Hit<'_>>, Vec<&Hit<'_>>) =
+        hits.iter().partition(|hit| has_clock(hit));
+    let mut alone = uptimes.chunks(1);
+    is_dense(&clocked, over, within) || alone.any(|hit| is_dense(hit, over, within))
+}
+
+/// Whether a hit tells times of day, and not only seconds since its process started.
+fn has_clock(hit: &Hit<'_>) -> bool {
+    hit.first.or(hit.last).is_some()
+}
+
+fn is_dense(hits: &[&Hit<'_>], over: u64, within: SignedDuration) -> bool {
     let mut seconds: BTreeMap<i64, u64> = BTreeMap::new();
     for (second, count) in hits.iter().flat_map(|hit| hit.times()) {
         *seconds.entry(second).or_default() += count;
@@ -174,7 +187,8 @@ fn exceeds(hits: &[&Hit<'_>], over: u64, within: Option<SignedDuration>) -> bool
 
 /// When it happened, in seconds, in order.
 fn times(hits: &[&Hit<'_>]) -> Vec<i64> {
-    let all = hits.iter().flat_map(|hit| hit.times());
+    let clocked = hits.iter().filter(|hit| has_clock(hit));
+    let all = clocked.flat_map(|hit| hit.times());
     let mut times: Vec<i64> = all.map(|(second, _)| second).collect();
     times.sort_unstable();
     times

@@ -3,13 +3,15 @@
 use std::collections::BTreeSet;
 
 use super::keys::Keys;
+use super::overlap;
 use crate::evidence::Subject;
 use crate::finding::Finding;
 use crate::rule::Place;
 use crate::rule::set::Rules;
 
-/// Moves every finding that another one accounts for below it. `findings` are in report order,
-/// so a symptom goes to the worst of its causes.
+/// Moves every finding that another one accounts for below it, and then those that show nothing
+/// but lines of another. `findings` are in report order, so a symptom goes to the worst of its
+/// causes.
 pub(super) fn fold(findings: Vec<Finding>, rules: &Rules, keys: &Keys<'_>) -> Vec<Finding> {
     let about: Vec<About> = findings
         .iter()
@@ -18,10 +20,17 @@ pub(super) fn fold(findings: Vec<Finding>, rules: &Rules, keys: &Keys<'_>) -> Ve
     let causes: Vec<Option<usize>> = (0..findings.len())
         .map(|symptom| cause_of(symptom, &findings, &about, rules))
         .collect();
+    let findings = move_below(findings, &causes);
+    let causes = overlap::causes(&findings);
+    move_below(findings, &causes)
+}
+
+/// Moves every finding below the one whose number is given for it.
+fn move_below(findings: Vec<Finding>, causes: &[Option<usize>]) -> Vec<Finding> {
     let mut slots: Vec<Option<Finding>> = findings.into_iter().map(Some).collect();
     // From the farthest symptom up, so that each takes its own symptoms along.
     let mut order: Vec<usize> = (0..slots.len()).collect();
-    order.sort_by_key(|at| std::cmp::Reverse((depth(*at, &causes), *at)));
+    order.sort_by_key(|at| std::cmp::Reverse((depth(*at, causes), *at)));
     for at in order {
         let Some(cause) = causes.get(at).copied().flatten() else {
             continue;
@@ -51,7 +60,7 @@ fn depth(at: usize, causes: &[Option<usize>]) -> usize {
 /// The first finding that accounts for this one together with others of its rule.
 fn cause_of(symptom: usize, findings: &[Finding], about: &[About], rules: &Rules) -> Option<usize> {
     let (finding, own) = (findings.get(symptom)?, about.get(symptom)?);
-    let mut open: Vec<&BTreeSet<Subject>> = own.near.iter().collect();
+    let mut open: Vec<&Near> = own.near.iter().collect();
     let mut first = None;
     for (number, (cause, causes)) in findings.iter().zip(about).enumerate() {
         let place = rules
@@ -63,8 +72,8 @@ fn cause_of(symptom: usize, findings: &[Finding], about: &[About], rules: &Rules
         let before = open.len();
         match place {
             Place::Anywhere => return Some(number),
-            Place::Namespace => open.retain(|near| !shares_namespace(near, causes)),
-            Place::Subject => open.retain(|near| near.is_disjoint(&causes.all)),
+            Place::Namespace => open.retain(|near| !near.shares_namespace(causes)),
+            Place::Subject => open.retain(|near| !near.is_reached_by(causes)),
         }
         if open.len() < before {
             first = first.or(Some(number));
@@ -73,33 +82,61 @@ fn cause_of(symptom: usize, findings: &[Finding], about: &[About], rules: &Rules
     if open.is_empty() { first } else { None }
 }
 
-fn shares_namespace(near: &BTreeSet<Subject>, cause: &About) -> bool {
-    near.iter().any(|s| {
-        s.namespace
-            .as_ref()
-            .is_some_and(|n| cause.namespaces.contains(n))
-    })
+/// What a finding is about, widened.
+struct About {
+    near: Vec<Near>,
+    /// Its subjects and their workloads.
+    all: BTreeSet<Subject>,
+    /// The workloads behind its Services.
+    behind: BTreeSet<Subject>,
+    namespaces: BTreeSet<String>,
 }
 
-/// What a finding is about, widened to workloads and nodes.
-struct About {
-    /// For each subject: it, its workload and its node.
-    near: Vec<BTreeSet<Subject>>,
-    all: BTreeSet<Subject>,
-    namespaces: BTreeSet<String>,
+/// What is near to one subject.
+struct Near {
+    /// It, its workload and its node.
+    own: BTreeSet<Subject>,
+    /// The workloads behind it, if it is a Service.
+    behind: BTreeSet<Subject>,
+}
+
+impl Near {
+    /// Whether a cause is about this, or stands before or behind it. Two Services before one
+    /// workload have nothing to do with each other.
+    fn is_reached_by(&self, cause: &About) -> bool {
+        let touches = |a: &BTreeSet<Subject>, b| !a.is_disjoint(b);
+        touches(&self.own, &cause.all)
+            || touches(&self.behind, &cause.all)
+            || touches(&self.own, &cause.behind)
+    }
+
+    fn shares_namespace(&self, cause: &About) -> bool {
+        let mut namespaces = self.own.iter().filter_map(namespace_of);
+        namespaces.any(|namespace| cause.namespaces.contains(namespace))
+    }
+}
+
+/// The namespace that a subject is in, or is.
+fn namespace_of(subject: &Subject) -> Option<&String> {
+    let is_one = subject.kind == "Namespace";
+    let own = is_one.then_some(&subject.name);
+    subject.namespace.as_ref().or(own)
 }
 
 impl About {
     fn new(finding: &Finding, keys: &Keys<'_>) -> Self {
         let near = |subject: &Subject| {
-            let around = [
+            let own = [
                 Some(subject.clone()),
                 keys.workload(subject),
                 keys.node(subject),
             ];
-            around.into_iter().flatten().collect::<BTreeSet<_>>()
+            Near {
+                own: own.into_iter().flatten().collect(),
+                behind: keys.backing(subject).collect(),
+            }
         };
-        let near: Vec<BTreeSet<Subject>> = finding.subjects.iter().map(near).collect();
+        let near: Vec<Near> = finding.subjects.iter().map(near).collect();
         // A cause on a pod reaches its workload, but not all else on its node.
         let reach = |subject: &Subject| {
             [Some(subject.clone()), keys.workload(subject)]
@@ -108,16 +145,11 @@ impl About {
                 .collect::<Vec<_>>()
         };
         let all = finding.subjects.iter().flat_map(reach).collect();
-        let namespaces = finding
-            .subjects
-            .iter()
-            .filter_map(|s| match s.kind.as_str() {
-                "Namespace" => Some(s.name.clone()),
-                _ => s.namespace.clone(),
-            });
+        let namespaces = finding.subjects.iter().filter_map(namespace_of);
         Self {
             all,
-            namespaces: namespaces.collect(),
+            behind: near.iter().flat_map(|n| n.behind.iter().cloned()).collect(),
+            namespaces: namespaces.cloned().collect(),
             near,
         }
     }

@@ -49,7 +49,6 @@ impl<'a> Keys<'a> {
 
     /// The workload of a pod, or of something that is one.
     pub(super) fn workload(&self, subject: &Subject) -> Option<Subject> {
-        let namespace = subject.namespace.clone()?;
         if WORKLOADS.contains(&subject.kind.as_str()) {
             return Some(subject.clone());
         }
@@ -62,7 +61,29 @@ impl<'a> Keys<'a> {
             Some((kind, name)) => (kind.as_str(), name.as_str()),
             None => guess_workload(&subject.name),
         };
-        Some(Subject::namespaced(kind, namespace, name))
+        // Without a namespace, a name that no workload gave may be that of a file.
+        if subject.namespace.is_none() && kind == "Pod" {
+            return None;
+        }
+        Some(Subject {
+            kind: kind.to_owned(),
+            namespace: subject.namespace.clone(),
+            name: name.to_owned(),
+        })
+    }
+
+    /// The workloads behind a Service.
+    pub(super) fn backing<'s>(
+        &self,
+        subject: &'s Subject,
+    ) -> impl Iterator<Item = Subject> + use<'a, 's> {
+        let namespace = subject.namespace.as_deref().unwrap_or_default();
+        let workloads = match subject.kind.as_str() {
+            "Service" => self.places.backing(namespace, &subject.name),
+            _ => &[],
+        };
+        let named = workloads.iter();
+        named.map(move |(kind, name)| Subject::namespaced(kind, namespace, name))
     }
 
     /// The node of a pod, or the node that it is.
@@ -126,18 +147,8 @@ fn captured(by: By, value: &str, hit: &Hit<'_>) -> Subject {
     };
     match by {
         By::Service => {
-            let host = value.split(':').next().unwrap_or(value);
-            match host
-                .split_once(".svc")
-                .map(|(name, _)| name)
-                .and_then(|name| name.split_once('.'))
-            {
-                Some((name, namespace)) => namespaced("Service", namespace, name),
-                None => match value.split_once('/') {
-                    Some((namespace, name)) => namespaced("Service", namespace, name),
-                    None => namespaced("Service", "", host),
-                },
-            }
+            let (namespace, name) = service(value);
+            namespaced("Service", namespace, name)
         }
         By::Identity => Subject::cluster("Identity", value),
         By::Certificate => Subject::cluster("Certificate", value),
@@ -148,5 +159,46 @@ fn captured(by: By, value: &str, hit: &Hit<'_>) -> Subject {
             Some((namespace, name)) => namespaced("Pod", namespace, name),
             None => namespaced("Pod", "", value),
         },
+    }
+}
+
+/// The namespace (empty if it is not said) and name of a Service, in the ways in which the proxy,
+/// the control plane and people write it.
+fn service(value: &str) -> (&str, &str) {
+    // As a span has it: `ns=shop name=web port=80`.
+    let field = |key: &str| value.split(' ').find_map(|word| word.strip_prefix(key));
+    if let (Some(namespace), Some(name)) = (field("ns="), field("name=")) {
+        return (namespace, name);
+    }
+    let host = value.split(':').next().unwrap_or(value);
+    let named = host.strip_prefix("Service.");
+    if let Some(named) = named.and_then(|rest| rest.split_once('.')) {
+        return named;
+    }
+    let inner = host
+        .split_once(".svc")
+        .and_then(|(name, _)| name.split_once('.'));
+    match inner {
+        Some((name, namespace)) => (namespace, name),
+        None => value.split_once('/').unwrap_or(("", host)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_service_is_known_in_every_way_it_is_written() {
+        for text in [
+            "web.shop.svc.cluster.local:80",
+            "shop/web",
+            "ns=shop name=web port=80",
+            "ns=shop name=web",
+            "Service.shop.web:80",
+        ] {
+            assert_eq!(service(text), ("shop", "web"), "{text}");
+        }
+        assert_eq!(service("web:80"), ("", "web"));
     }
 }

@@ -10,6 +10,7 @@ mod decide;
 mod fold;
 mod hits;
 mod keys;
+mod overlap;
 mod render;
 
 use std::collections::{BTreeMap, BTreeSet};

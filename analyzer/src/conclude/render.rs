@@ -51,14 +51,15 @@ pub(super) fn finding(
         subjects: &subjects,
         world,
     };
-    let render = |name: &str| words.value(name);
+    let render = |name: &str| words.said(name);
+    let fill = |name: &str| words.filled(name);
     Some(Finding {
         rule: rule.id.clone(),
         title: rule.title.clone(),
         severity: rule.severity,
         message: rule.message.render(render),
         meaning: rule.meaning.render(render),
-        fix: rule.fix.iter().map(|step| step.render(render)).collect(),
+        fix: rule.fix.iter().map(|step| step.render(fill)).collect(),
         links: rule.links.clone(),
         occurrences: used.iter().map(|hit| hit.count).sum(),
         first: used.iter().filter_map(|hit| hit.first).min(),
@@ -121,64 +122,62 @@ struct Words<'a, 'b, 'h> {
 }
 
 impl Words<'_, '_, '_> {
-    fn value(&self, name: &str) -> String {
-        // A capture may be one of several alternatives; what else has no value is not known.
-        let known = |text: String| {
-            if text.is_empty() {
-                "?".to_owned()
-            } else {
-                text
+    /// What stands for a placeholder in prose. What nothing has a value for is `?`; of a log
+    /// whose workload is not known, its own name says most.
+    fn said(&self, placeholder: &str) -> String {
+        self.value(placeholder).unwrap_or_else(|| {
+            let log = self.subjects.iter().find(|s| s.kind == "Log");
+            match (last_of(placeholder), log) {
+                ("workload", Some(log)) => log.name.clone(),
+                _ => "?".to_owned(),
             }
+        })
+    }
+
+    /// As [`Self::said`] in a step of a fix: a name that is not known is a word to fill in.
+    fn filled(&self, placeholder: &str) -> String {
+        let unknown = || match last_of(placeholder) {
+            name @ ("namespace" | "pod" | "workload" | "service" | "node") => {
+                name.to_ascii_uppercase()
+            }
+            _ => "?".to_owned(),
         };
-        let text = match name.split_once('.') {
-            Some((matcher, field)) => known(self.of_matcher(matcher, field)),
-            None => match self.of_subject(name) {
-                Some(text) => known(text),
-                None => captured(self.used, name),
-            },
+        self.value(placeholder).unwrap_or_else(unknown)
+    }
+
+    /// The value of the first alternative that has one.
+    fn value(&self, placeholder: &str) -> Option<String> {
+        let mut values = placeholder.split('|').filter_map(|name| self.of_name(name));
+        let text = if placeholder.contains('|') {
+            values.find(|text| !text.is_empty())?
+        } else {
+            values.next()?
         };
+        if text.is_empty() && placeholder.ends_with(".count") {
+            return Some("0".to_owned());
+        }
         let end = text.floor_char_boundary(MAX_VALUE_BYTES);
         match text.get(..end) {
-            Some(cut) if end < text.len() => format!("{cut}…"),
-            _ => text,
+            Some(cut) if end < text.len() => Some(format!("{cut}…")),
+            _ => Some(text),
         }
     }
 
-    fn of_matcher(&self, matcher: &str, field: &str) -> String {
-        let number = self
-            .rule
-            .matchers
-            .iter()
-            .position(|named| named.name == matcher);
-        let hits = number
-            .and_then(|n| self.group.get(n))
-            .map(Vec::as_slice)
-            .unwrap_or_default();
-        match field {
-            "count" => hits.iter().map(|hit| hit.count).sum::<u64>().to_string(),
-            "first" => hits
-                .iter()
-                .filter_map(|hit| hit.first)
-                .min()
-                .map(shown)
-                .unwrap_or_default(),
-            "last" => hits
-                .iter()
-                .filter_map(|hit| hit.last)
-                .max()
-                .map(shown)
-                .unwrap_or_default(),
-            _ => {
-                let pointer = format!("/{}", field.replace('.', "/"));
-                let fields = hits.iter().filter_map(|hit| hit.fields?.pointer(&pointer));
-                let found: Vec<String> =
-                    fields.map(plain).filter(|text| !text.is_empty()).collect();
-                if found.is_empty() {
-                    captured(hits, field)
-                } else {
-                    listed(found)
-                }
-            }
+    /// The value of a name: empty where there is nothing to say, because another alternative of
+    /// the rule gave the evidence; `None` where it is not known.
+    fn of_name(&self, name: &str) -> Option<String> {
+        let Some((matcher, field)) = name.split_once('.') else {
+            return match self.of_subject(name) {
+                Some(text) => Some(text).filter(|text| !text.is_empty()),
+                None => Some(captured(self.used, name)),
+            };
+        };
+        let mut names = self.rule.matchers.iter();
+        let number = names.position(|named| named.name == matcher);
+        let hits = number.and_then(|n| self.group.get(n));
+        match hits.map(Vec::as_slice).unwrap_or_default() {
+            [] => Some(String::new()),
+            hits => Some(of_hits(hits, field)).filter(|text| !text.is_empty()),
         }
     }
 
@@ -232,6 +231,40 @@ impl Words<'_, '_, '_> {
             _ => return None,
         };
         Some(listed(found))
+    }
+}
+
+/// The last alternative of a placeholder.
+fn last_of(placeholder: &str) -> &str {
+    placeholder.rsplit('|').next().unwrap_or_default()
+}
+
+/// A field of what a matcher matched.
+fn of_hits(hits: &[&Hit<'_>], field: &str) -> String {
+    match field {
+        "count" => hits.iter().map(|hit| hit.count).sum::<u64>().to_string(),
+        "first" => hits
+            .iter()
+            .filter_map(|hit| hit.first)
+            .min()
+            .map(shown)
+            .unwrap_or_default(),
+        "last" => hits
+            .iter()
+            .filter_map(|hit| hit.last)
+            .max()
+            .map(shown)
+            .unwrap_or_default(),
+        _ => {
+            let pointer = format!("/{}", field.replace('.', "/"));
+            let fields = hits.iter().filter_map(|hit| hit.fields?.pointer(&pointer));
+            let found: Vec<String> = fields.map(plain).filter(|text| !text.is_empty()).collect();
+            if found.is_empty() {
+                captured(hits, field)
+            } else {
+                listed(found)
+            }
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::kube::statuses;
 use super::row::text;
+use super::services::backing_workloads;
 use super::{Fact, Sources};
 
 /// Where a pod belongs.
@@ -25,6 +26,8 @@ pub struct Places {
     pods: BTreeMap<(String, String), Place>,
     /// Namespace, pod and name of containers that do not run.
     stopped: BTreeSet<(String, String, String)>,
+    /// Kinds and names of the workloads behind a Service, by its namespace and name.
+    backing: BTreeMap<(String, String), Vec<(String, String)>>,
 }
 
 impl Places {
@@ -46,6 +49,16 @@ impl Places {
                 }
             }
             places.pods.insert(key, place);
+        }
+        for service in sources.kind("Service") {
+            let workloads = backing_workloads(sources, service).into_iter();
+            let workloads: Vec<_> = workloads
+                .map(|w| (w.kind.clone(), w.name.clone()))
+                .collect();
+            if !workloads.is_empty() {
+                let key = (service.namespace.clone(), service.name.clone());
+                places.backing.insert(key, workloads);
+            }
         }
         places
     }
@@ -76,6 +89,12 @@ impl Places {
     /// Where a pod belongs, if the bundle lists it.
     pub(crate) fn pod(&self, namespace: &str, name: &str) -> Option<&Place> {
         self.pods.get(&(namespace.to_owned(), name.to_owned()))
+    }
+
+    /// Kinds and names of the workloads behind a Service.
+    pub(crate) fn backing(&self, namespace: &str, service: &str) -> &[(String, String)] {
+        let key = (namespace.to_owned(), service.to_owned());
+        self.backing.get(&key).map_or(&[], Vec::as_slice)
     }
 
     /// Whether a container is known not to run.

@@ -231,7 +231,7 @@ fn names(workloads: &[&Object]) -> Vec<String> {
 }
 
 /// Workloads whose pods the Service selects.
-fn backing_workloads<'a>(sources: &'a Sources<'_>, service: &Object) -> Vec<&'a Object> {
+pub(super) fn backing_workloads<'a>(sources: &'a Sources<'_>, service: &Object) -> Vec<&'a Object> {
     let kinds = ["Deployment", "StatefulSet", "DaemonSet"];
     let all = kinds
         .iter()

@@ -113,6 +113,7 @@ fn log(
     let key = key_of(by).filter(|key| captures.iter().any(|c| c == key));
     logs.push(LogMatcher {
         containers: file.containers.clone(),
+        previous: file.previous,
         level,
         target: file.target.clone(),
         patterns,

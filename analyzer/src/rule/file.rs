@@ -137,6 +137,9 @@ pub(crate) struct LogFile {
     /// Containers whose logs are looked at; all if left out.
     #[serde(default)]
     pub(crate) containers: Vec<String>,
+    /// `false`: only logs of current instances of containers; `true`: only of previous ones.
+    #[serde(default)]
+    pub(crate) previous: Option<bool>,
     /// At least this level: trace, debug, info, warn, error, fatal.
     #[serde(default)]
     pub(crate) level: Option<At<String>>,

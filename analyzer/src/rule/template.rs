@@ -33,8 +33,9 @@ impl Template {
             } else if let Some((name, after)) =
                 tail.strip_prefix('{').and_then(|t| t.split_once('}'))
             {
-                let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-                if name.is_empty() || !name.chars().all(is_name) {
+                let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+                let is_name = |name: &str| !name.is_empty() && name.chars().all(is_part);
+                if !name.split('|').all(is_name) {
                     return Err(format!(
                         "`{{{name}}}` is no placeholder; for braces write `{{{{` and `}}}}`"
                     ));
@@ -51,15 +52,16 @@ impl Template {
         Ok(Self { pieces })
     }
 
-    /// The names in it.
+    /// The names in it, of a placeholder with alternatives each.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
-        self.pieces.iter().filter_map(|piece| match piece {
+        let placeholders = self.pieces.iter().filter_map(|piece| match piece {
             Piece::Name(name) => Some(name.as_str()),
             Piece::Text(_) => None,
-        })
+        });
+        placeholders.flat_map(|name| name.split('|'))
     }
 
-    /// The text with every name replaced by what `of` says.
+    /// The text with every placeholder (`name`, or `one|other`) replaced by what `of` says.
     pub(crate) fn render(&self, of: impl Fn(&str) -> String) -> String {
         let pieces = self.pieces.iter().map(|piece| match piece {
             Piece::Text(text) => text.clone(),
@@ -86,8 +88,15 @@ mod tests {
     }
 
     #[test]
+    fn alternatives_are_names_of_their_own() {
+        let template = Template::parse("{a.x|b.y|why}").unwrap();
+        assert_eq!(template.names().collect::<Vec<_>>(), ["a.x", "b.y", "why"]);
+        assert_eq!(template.source(), "{a.x|b.y|why}");
+    }
+
+    #[test]
     fn a_lone_brace_is_an_error() {
-        for text in ["{", "}", "{a b}", "{}", "x {y"] {
+        for text in ["{", "}", "{a b}", "{}", "x {y", "{a|}", "{|a}"] {
             assert!(Template::parse(text).is_err(), "{text}");
         }
     }

@@ -23,6 +23,8 @@ const TAIL_BYTES: usize = 16 << 10;
 pub(crate) struct LogMatcher {
     /// Containers whose logs are looked at; empty for all.
     pub(crate) containers: Vec<String>,
+    /// Whether logs of previous instances are looked at, or of current ones; both if none.
+    pub(crate) previous: Option<bool>,
     /// At least this level, where the line tells one.
     pub(crate) level: Option<Level>,
     /// Start of the module or name of the component.
@@ -41,7 +43,9 @@ impl LogMatcher {
     /// Whether logs of this origin are looked at. A log of unknown origin always is.
     pub(crate) fn covers(&self, origin: &Origin) -> bool {
         let is_named = |container: &String| self.containers.contains(container);
-        self.containers.is_empty() || origin.container.as_ref().is_none_or(is_named)
+        let is_of = |previous: bool| previous == origin.is_previous;
+        self.previous.is_none_or(is_of)
+            && (self.containers.is_empty() || origin.container.as_ref().is_none_or(is_named))
     }
 }
 
@@ -110,6 +114,10 @@ impl Scanner {
                 .insert((matcher, entry.to_owned(), key), group);
             scanned.trim(matcher, entry);
         }
+        let namespace = match origin.namespace {
+            None => record::identity_namespace(block.bytes),
+            Some(_) => None,
+        };
         let log = if block.is_last {
             end_of(origin, block)
         } else {
@@ -118,6 +126,7 @@ impl Scanner {
                 ..Log::default()
             }
         };
+        let log = Log { namespace, ..log };
         scanned.logs.insert(entry.to_owned(), log);
         scanned
     }
@@ -315,6 +324,7 @@ fn end_of(origin: Origin, block: Block<'_>) -> Log {
         .collect();
     Log {
         origin,
+        namespace: None,
         last_line: last_line.saturating_sub(1),
         last_time,
         last_uptime_us,
@@ -439,5 +449,32 @@ mod tests {
             lines_of(&scanner.scan("x.log", Origin::default(), block), 0).0,
             1
         );
+    }
+
+    #[test]
+    fn one_pattern_with_spans_and_fields_fits_plain_and_json_lines() {
+        let source = r"service\{ns=(?P<ns>\S+) name=(?P<name>\S+) port=\d+\}: linkerd_app: stream failed error=reset";
+        let matcher = LogMatcher {
+            patterns: vec![Pattern::new(source).unwrap()],
+            ..LogMatcher::default()
+        };
+        let lines = concat!(
+            "[     1.500000s]  INFO ThreadId(01) outbound:service{ns=shop name=cart port=80}: ",
+            "linkerd_app: stream failed error=reset by peer\n",
+            r#"{"timestamp":"[     1.5s]","level":"INFO","fields":{"message":"stream failed","#,
+            r#""error":"reset by peer"},"target":"linkerd_app","spans":[{"name":"outbound"},"#,
+            r#"{"name":"cart","ns":"shop","port":"80","name":"service"}]}"#,
+        );
+        let block = Block {
+            bytes: lines.as_bytes(),
+            offset: 0,
+            first_line: 1,
+            starts_mid_line: false,
+            is_last: true,
+        };
+        let scanned = Scanner::new(vec![matcher]).scan("x.log", Origin::default(), block);
+        assert_eq!(lines_of(&scanned, 0), (2, vec![1, 2]));
+        let group = scanned.groups.values().next().unwrap();
+        assert_eq!(group.captures["name"].in_order(), ["cart"]);
     }
 }

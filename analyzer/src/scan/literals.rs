@@ -5,7 +5,7 @@
 
 use regex_syntax::hir::{Class, Hir, HirKind};
 
-use super::frequency;
+use super::{borders, frequency};
 
 /// Bytes of the window whose four grams are looked for.
 pub(crate) const WINDOW_BYTES: usize = 7;
@@ -61,6 +61,13 @@ pub(crate) fn best_window(text: &[u8]) -> (usize, f64) {
 pub(crate) fn required(hir: &Hir) -> Option<Required> {
     let mut candidates = Vec::new();
     gather(hir, &mut candidates);
+    for Required(texts) in &mut candidates {
+        for text in texts.iter_mut() {
+            *text = borders::best_piece(text);
+        }
+        texts.sort();
+        texts.dedup();
+    }
     candidates.retain(Required::is_usable);
     candidates
         .into_iter()
@@ -222,17 +229,21 @@ mod tests {
     fn inner_literals_count_and_case_does_not() {
         assert_eq!(
             of(r"\d+ (?i)Certificate ex.*"),
-            Some(
-                vec!["certificate ex".into()]
-                    .into_iter()
-                    .map(|t: String| format!(" {t}"))
-                    .collect()
-            )
+            Some(vec!["certificate ex".into()])
         );
         assert_eq!(
             of(r"x{0,3}abc[de]fgh"),
             Some(vec!["abcdfgh".into(), "abcefgh".into()])
         );
+    }
+
+    #[test]
+    fn a_literal_stands_in_every_format_of_a_line() {
+        assert_eq!(
+            of("stream failed error=(?:a|b)"),
+            Some(vec!["stream failed".into()])
+        );
+        assert_eq!(of("(?:in|out)=yes error=no"), None);
     }
 
     #[test]

@@ -31,7 +31,8 @@ pub(crate) struct Group {
     pub(crate) first_lines: BTreeMap<u64, Evidence>,
     pub(crate) last_line: Option<Evidence>,
     pub(crate) captures: BTreeMap<String, Values>,
-    /// Matches in each second of Unix time, where the rule asks for it.
+    /// Matches in each second, where the rule asks for it: of Unix time, or, of lines that tell
+    /// no time, since the process started.
     pub(crate) seconds: BTreeMap<i64, u64>,
 }
 
@@ -93,6 +94,13 @@ pub(super) struct Match<'a> {
     pub(super) keeps_seconds: bool,
 }
 
+impl Match<'_> {
+    fn second(&self) -> Option<i64> {
+        let uptime = || i64::try_from(self.uptime_us? / 1_000_000).ok();
+        self.time.map(Timestamp::as_second).or_else(uptime)
+    }
+}
+
 impl Group {
     pub(super) fn add<'c>(
         &mut self,
@@ -138,8 +146,8 @@ impl Group {
                     .add(value, found.line),
             }
         }
-        if let (true, Some(time)) = (found.keeps_seconds, found.time) {
-            *self.seconds.entry(time.as_second()).or_default() += 1;
+        if let (true, Some(second)) = (found.keeps_seconds, found.second()) {
+            *self.seconds.entry(second).or_default() += 1;
         }
     }
 
@@ -193,6 +201,8 @@ pub(crate) type GroupKey = (usize, String, String);
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Log {
     pub(crate) origin: Origin,
+    /// The namespace of the identity that a proxy says it has, where the path tells none.
+    pub(crate) namespace: Option<String>,
     /// Number of its last line; 0 until the end was seen.
     pub(crate) last_line: u64,
     pub(crate) last_time: Option<Timestamp>,
@@ -236,9 +246,12 @@ impl Scanned {
         }
         for (entry, log) in other.logs {
             let known = self.logs.entry(entry).or_default();
+            let said = [&known.namespace, &log.namespace];
+            let namespace = said.into_iter().flatten().min().cloned();
             if known.last_line <= log.last_line {
                 *known = log;
             }
+            known.namespace = namespace;
         }
     }
 

@@ -5,8 +5,10 @@
 //! apart, [`mod@matches`] merges what was found to the same result in any order. What a match means
 //! is decided elsewhere.
 
+mod borders;
 pub(crate) mod frequency;
 mod grams;
+mod json;
 mod lines;
 pub(crate) mod literals;
 pub(crate) mod matches;
@@ -122,14 +124,27 @@ fn finish(visitor: Pass<'_>) -> Gathered {
 fn settle_origins(gathered: &mut Gathered, scanner: &Scanner) {
     let roster = Roster::of(&gathered.pieces);
     let settled = gathered.scanned.logs.iter().filter_map(|(entry, log)| {
-        let origin = roster.settle(entry, &log.origin)?;
+        let said = || {
+            Some(Origin {
+                namespace: Some(log.namespace.clone()?),
+                ..log.origin.clone()
+            })
+        };
+        let origin = roster.settle(entry, &log.origin).or_else(said)?;
         Some((entry.clone(), origin))
     });
     let settled: Vec<_> = settled.collect();
     let init_log = |piece: &Piece| match piece {
         Piece::InitLog(log) => {
             let known = log.unsettled()?;
-            let origin = roster.settle(known, &Origin::default());
+            let named = || {
+                gathered
+                    .scanned
+                    .logs
+                    .get(known)
+                    .map(|log| log.origin.clone())
+            };
+            let origin = roster.settle(known, &Origin::default()).or_else(named);
             Some(origin.and_then(|origin| origin.log()))
         }
         _ => None,

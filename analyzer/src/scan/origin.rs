@@ -92,7 +92,8 @@ impl Origin {
         })
     }
 
-    /// A file that somebody named by hand: only the container may be told.
+    /// A file that somebody named by hand: what of its name has the shape of a pod's name tells
+    /// the pod, and words that are known the container.
     fn guess(parts: &[&str]) -> Self {
         let name = parts.last().copied().unwrap_or_default();
         let stem = name
@@ -101,15 +102,26 @@ impl Origin {
             .unwrap_or(name)
             .trim_end_matches(".txt");
         let stem = stem.strip_suffix("-previous").unwrap_or(stem);
+        let is_previous = |part: &&str| part.contains("previous") || part.contains("-prev");
+        let is_previous = parts.iter().any(is_previous);
+        if let Some(origin) = joined(stem) {
+            return Self {
+                is_previous,
+                ..origin
+            };
+        }
         let is_end = |known: &&&str| {
             stem.strip_suffix(**known)
                 .is_some_and(|head| head.is_empty() || head.ends_with(['-', '_', '.', ' ']))
         };
         let container = KNOWN.iter().filter(is_end).max_by_key(|known| known.len());
+        let rest = container.and_then(|known| stem.strip_suffix(*known));
+        let pod = rest.unwrap_or(stem).trim_end_matches(['-', '_', '.', ' ']);
         Self {
+            namespace: None,
+            pod: is_generated(pod).then(|| pod.to_owned()),
             container: container.map(|known| (*known).to_owned()),
-            is_previous: name.contains("-previous"),
-            ..Self::default()
+            is_previous,
         }
     }
 
@@ -117,7 +129,9 @@ impl Origin {
     pub(crate) fn subject(&self, entry: &str) -> Subject {
         match (&self.namespace, &self.pod) {
             (Some(namespace), Some(pod)) => Subject::namespaced("Pod", namespace, pod),
-            _ => Subject::cluster("Log", entry),
+            (None, Some(pod)) => Subject::cluster("Pod", pod),
+            (Some(namespace), None) => Subject::namespaced("Log", namespace, entry),
+            (None, None) => Subject::cluster("Log", entry),
         }
     }
 }
@@ -147,27 +161,45 @@ fn pod_folder(parts: &[&str]) -> Option<Origin> {
     let [.., namespace, pod, file] = parts else {
         return None;
     };
-    let is_label = |text: &str| {
-        let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-        !text.is_empty() && text.bytes().all(plain)
-    };
     let stem = file.strip_suffix(".log")?;
     let (container, is_previous) = match stem.strip_suffix("-previous") {
         Some(container) => (container, true),
         None => (stem, false),
     };
+    let is_known = is_generated(pod) && is_label(namespace) && is_label(container);
+    is_known.then(|| Origin {
+        is_previous,
+        ..origin(namespace, pod, container)
+    })
+}
+
+/// `<namespace>_<pod>_<container>` or `<pod>_<namespace>_<container>`, as people name files after
+/// those on a node; the pod's name is one that a workload gave it.
+fn joined(stem: &str) -> Option<Origin> {
+    let fields: Vec<&str> = stem.split('_').collect();
+    let (namespace, pod, container) = match fields.as_slice() {
+        [namespace, pod, container] if is_generated(pod) => (namespace, pod, container),
+        [pod, namespace, container] if is_generated(pod) => (namespace, pod, container),
+        _ => return None,
+    };
+    (is_label(namespace) && is_label(container)).then(|| origin(namespace, pod, container))
+}
+
+fn is_label(text: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    !text.is_empty() && text.bytes().all(plain)
+}
+
+/// Whether a workload gave a pod this name.
+fn is_generated(pod: &str) -> bool {
     // A word may look like a suffix, and a node is numbered as a StatefulSet's pod is.
     let suffix = pod.rsplit('-').next().unwrap_or_default();
-    let is_generated = match owner::guess(pod).0 {
+    let has_shape = match owner::guess(pod).0 {
         "Deployment" | "CronJob" => true,
         "DaemonSet" => suffix.bytes().any(|b| b.is_ascii_digit()),
         _ => false,
     };
-    let is_known = is_generated && [namespace, pod].iter().all(|text| is_label(text));
-    (is_known && is_label(container)).then(|| Origin {
-        is_previous,
-        ..origin(namespace, pod, container)
-    })
+    has_shape && is_label(pod)
 }
 
 fn origin(namespace: &str, pod: &str, container: &str) -> Origin {
@@ -212,6 +244,24 @@ mod tests {
         assert_eq!(guess("x/linkerd-proxy/a.log").namespace, None);
         assert_eq!(guess("var/log/syslog.log").namespace, None);
         assert_eq!(guess("host/Logs-1/app.log").namespace, None);
+    }
+
+    #[test]
+    fn a_file_named_after_its_pod_tells_it() {
+        let pod = "cart-7d9c4f5b6-x2k8p";
+        for name in [
+            format!("shop_{pod}_linkerd-proxy.log"),
+            format!("{pod}_shop_linkerd-proxy.log"),
+        ] {
+            assert_eq!(guess(&name), origin("shop", pod, "linkerd-proxy"), "{name}");
+        }
+        let alone = guess(&format!("{pod}.log"));
+        assert_eq!((alone.namespace, alone.pod.as_deref()), (None, Some(pod)));
+        let both = guess(&format!("{pod}-linkerd-proxy-previous.log"));
+        assert_eq!(both.pod.as_deref(), Some(pod));
+        assert_eq!(both.container.as_deref(), Some("linkerd-proxy"));
+        assert!(both.is_previous);
+        assert_eq!(guess("build_output_7.log").pod, None);
     }
 
     #[test]

@@ -7,7 +7,8 @@ use std::borrow::Cow;
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
-use serde_json::Value;
+
+use super::json;
 
 /// How bad a line says that it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -113,7 +114,7 @@ pub(crate) fn parse(line: &str) -> Record<'_> {
 fn parse_body(body: &str) -> Record<'_> {
     let start = body.trim_start();
     let known = if start.starts_with('{') {
-        json(start)
+        json::parse(start)
     } else if start.starts_with("time=\"") || start.starts_with("level=") {
         Some(logrus(start))
     } else if start.starts_with('[') {
@@ -150,7 +151,7 @@ fn proxy(line: &str) -> Option<Record<'_>> {
     })
 }
 
-fn uptime_us_of(text: &str) -> Option<u64> {
+pub(super) fn uptime_us_of(text: &str) -> Option<u64> {
     let (seconds, fraction) = text.split_once('.')?;
     let seconds: u64 = seconds.parse().ok()?;
     // Old proxies print fractions that are no microseconds.
@@ -203,7 +204,7 @@ fn target_of(text: &str) -> &str {
     ""
 }
 
-fn is_module(word: &str) -> bool {
+pub(super) fn is_module(word: &str) -> bool {
     const CRATES: [&str; 10] = [
         "linkerd",
         "rustls",
@@ -307,59 +308,6 @@ fn klog(line: &str) -> Option<Record<'_>> {
     })
 }
 
-/// Tracing's and logrus's JSON.
-fn json(line: &str) -> Option<Record<'_>> {
-    let Ok(Value::Object(object)) = serde_json::from_str(line) else {
-        return None;
-    };
-    let text = |key: &str| object.get(key).and_then(Value::as_str);
-    let mut record = Record {
-        level: text("level").and_then(Level::parse),
-        ..Record::default()
-    };
-    match text("timestamp").or_else(|| text("time")) {
-        Some(time) if time.starts_with('[') => {
-            let inner = time.trim_matches(|c| matches!(c, '[' | ']' | 's' | ' '));
-            record.uptime_us = uptime_us_of(inner);
-        }
-        Some(time) => record.time = time.parse().ok(),
-        None => {}
-    }
-    let target = text("target")
-        .or_else(|| text("component"))
-        .unwrap_or_default();
-    let mut message = String::new();
-    if !target.is_empty() && object.contains_key("fields") {
-        message = format!("{target}: ");
-    }
-    let fields = match object.get("fields") {
-        Some(Value::Object(fields)) => fields,
-        _ => &object,
-    };
-    message.push_str(
-        fields
-            .get("message")
-            .or_else(|| fields.get("msg"))
-            .and_then(Value::as_str)
-            .unwrap_or_default(),
-    );
-    for (key, value) in fields {
-        if matches!(
-            key.as_str(),
-            "message" | "msg" | "time" | "level" | "timestamp"
-        ) {
-            continue;
-        }
-        let value = value
-            .as_str()
-            .map_or_else(|| value.to_string(), str::to_owned);
-        message.extend([" ", key.as_str(), "=", value.as_str()]);
-    }
-    record.target = Cow::Owned(target.to_owned());
-    record.message = Cow::Owned(message);
-    Some(record)
-}
-
 /// `2025/07/29 18:39:40`, as Go's standard library writes it; taken as UTC.
 fn go_time(line: &str) -> Option<Timestamp> {
     let head = line.get(..19)?;
@@ -368,6 +316,19 @@ fn go_time(line: &str) -> Option<Timestamp> {
     }
     let time: DateTime = head.replace('/', "-").replace(' ', "T").parse().ok()?;
     TimeZone::UTC.to_timestamp(time).ok()
+}
+
+/// The namespace of the identity that a proxy tells as it starts:
+/// `Local identity is web.shop.serviceaccount.identity.linkerd.cluster.local`.
+pub(super) fn identity_namespace(log: &[u8]) -> Option<String> {
+    const WORDS: &[u8] = b"Local identity is ";
+    let at = memchr::memmem::find(log, WORDS)? + WORDS.len();
+    let mut labels = log.get(at..)?.split(|b| *b == b'.');
+    let (_account, namespace, kind) = (labels.next()?, labels.next()?, labels.next()?);
+    let is_label = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'-';
+    let is_name = kind == b"serviceaccount" && !namespace.is_empty();
+    let is_sound = is_name && namespace.iter().all(is_label);
+    is_sound.then(|| String::from_utf8_lossy(namespace).into_owned())
 }
 
 #[cfg(test)]

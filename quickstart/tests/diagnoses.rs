@@ -12,7 +12,7 @@ const EXPECTED: [(&str, &[&str]); 16] = [
     (
         "app-crash-loop",
         &[
-            "application-not-listening",
+            "service-sends-to-wrong-port",
             "workload-crash-loop",
             "workload-crash-loop",
         ],

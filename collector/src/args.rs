@@ -22,8 +22,17 @@ Examples:
   Make a redacted bundle of files gathered by hand:
       linkerd-collect pack ./from-the-customer -o case-4711.tar.gz
 
-Exit codes: 0 bundle complete; 2 no bundle (arguments, cluster, disk); 3 bundle written, some of
+  Redact a bundle that somebody else made:
+      linkerd-collect redact support-bundle.tar.gz -o case-4711.tar.gz
+
+Exit codes: 0 bundle complete; 2 no bundle that can be sent (arguments, cluster, disk, or a secret
+may be in it: then its name ends with .rejected); 3 bundle written, some of
 its items are missing (its ledger says which and why); 130 stopped by a second Ctrl-C.";
+
+const REDACT_EXAMPLES: &str = "\
+Examples:
+  Take out what the collector of an older version left in:
+      linkerd-collect redact old.tar.gz -o case-4711.tar.gz";
 
 /// Captures everything that a Linkerd diagnosis needs through the Kubernetes API into one
 /// compressed, redacted bundle.
@@ -49,6 +58,29 @@ pub struct Cli {
 pub enum Command {
     /// Makes a redacted, indexed bundle of a folder: files gathered by hand, or an unpacked bundle.
     Pack(Pack),
+    /// Applies today's redaction to an existing bundle.
+    Redact(Redact),
+}
+
+/// Arguments of `linkerd-collect redact`.
+#[derive(Debug, Args)]
+#[command(after_help = REDACT_EXAMPLES)]
+pub struct Redact {
+    /// The bundle, in any form that `linkerd-analyze` reads.
+    pub bundle: PathBuf,
+    /// Where the new bundle goes [default: BUNDLE's name and .redacted.tar.gz in the current
+    /// folder].
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// The new bundle's form [default: by the end of FILE's name, else tar.gz].
+    #[arg(long, value_enum)]
+    pub format: Option<Format>,
+    /// Prints nothing but errors.
+    #[arg(short, long)]
+    pub quiet: bool,
+    /// Keeps a bundle in which the last look found what may be a secret.
+    #[arg(long)]
+    pub allow_unverified: bool,
 }
 
 /// Arguments of `linkerd-collect pack`.
@@ -66,6 +98,9 @@ pub struct Pack {
     /// Prints nothing but errors.
     #[arg(short, long)]
     pub quiet: bool,
+    /// Keeps a bundle in which the last look found what may be a secret.
+    #[arg(long)]
+    pub allow_unverified: bool,
 }
 
 /// The forms of a bundle.
@@ -143,6 +178,9 @@ pub struct Collect {
     /// When the bundle is finished with what is there [default: no limit].
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub timeout: Option<Duration>,
+    /// Keeps a bundle in which the last look found what may be a secret.
+    #[arg(long)]
+    pub allow_unverified: bool,
     /// How to reach the cluster.
     #[command(flatten)]
     pub access: AccessArgs,
@@ -187,6 +225,7 @@ impl Collect {
             format,
             dry_run: self.dry_run,
             quiet: self.quiet,
+            allow_unverified: self.allow_unverified,
             access: Access {
                 kubeconfig: self.access.kubeconfig,
                 context: self.access.context,

@@ -11,7 +11,9 @@
 //! - [`queue`]: in which order and how many at once; [`nodes`]: whom not to ask again;
 //! - [`redact`]: takes secrets out before bytes reach a disk;
 //! - [`spool`] and [`sink`]: from a redacted stream to an entry and its row in the ledger;
-//! - [`run`]: one run, wave by wave; [`pack`]: a bundle of files gathered by hand.
+//! - [`verify`]: looks at the finished bundle once more, with other eyes;
+//! - [`run`]: one run, wave by wave; [`pack`]: a bundle of files gathered by hand; [`rewrite`]: a
+//!   bundle made of another.
 
 pub mod args;
 pub mod cluster;
@@ -23,13 +25,16 @@ pub mod pack;
 pub mod plan;
 pub mod progress;
 pub mod queue;
+mod reading;
 pub mod redact;
+pub mod rewrite;
 pub mod run;
 pub mod session;
 pub mod sink;
 pub mod sources;
 pub mod spool;
 pub mod stop;
+pub mod verify;
 
 use std::io::Write;
 
@@ -41,6 +46,7 @@ use exit::ExitStatus;
 pub fn main(cli: Cli) -> ExitStatus {
     let outcome = match cli.command {
         Some(Command::Pack(pack)) => pack::pack(&pack),
+        Some(Command::Redact(redact)) => rewrite::redact(&redact),
         None => collect(cli.collect.into_plan()),
     };
     outcome.unwrap_or_else(|error| {

@@ -20,6 +20,8 @@ pub struct Plan {
     pub dry_run: bool,
     /// Whether nothing but errors is printed.
     pub quiet: bool,
+    /// Whether a bundle is kept in which something may be a secret.
+    pub allow_unverified: bool,
     /// How the cluster is reached.
     pub access: Access,
     /// What is captured.

@@ -7,6 +7,7 @@ fn help_is_as_reviewed() {
     for (name, args) in [
         ("help", vec!["--help"]),
         ("help-pack", vec!["pack", "--help"]),
+        ("help-redact", vec!["redact", "--help"]),
     ] {
         let output = Command::new(env!("CARGO_BIN_EXE_linkerd-collect"))
             .env_clear()

@@ -24,6 +24,7 @@ use crate::redact::Counts;
 use crate::run::{COLLECTOR, Summary, folder_of, name_of, threads};
 use crate::sources::VERSION_YAML;
 use crate::spool::{Content, SpoolFolder};
+use crate::verify::verify;
 use walk::Found;
 use when::{CaptureTime, capture_time};
 
@@ -72,6 +73,7 @@ pub fn pack(args: &Pack) -> anyhow::Result<ExitStatus> {
     let (writer, manifest) = packing.into_manifest(manifest, &time, kubernetes_version);
     let summary = Summary::of(&manifest.ledger);
     let finished = writer.finish(manifest)?;
+    verify(&finished.path, threads(), args.allow_unverified)?;
     if !args.quiet {
         let mut out = anstream::stderr().lock();
         drop(say(&mut out, &left_out, &time));
@@ -141,7 +143,8 @@ fn kubernetes_version(root: &Path) -> Option<String> {
     Some(value.get("string")?.as_str()?.to_owned())
 }
 
-fn row(object: &str, outcome: Outcome, reason: Option<String>) -> LedgerRow {
+/// A row about something of the bundle itself.
+pub(crate) fn row(object: &str, outcome: Outcome, reason: Option<String>) -> LedgerRow {
     LedgerRow {
         source: SourceKind::Bundle,
         object: object.to_owned(),

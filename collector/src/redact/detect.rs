@@ -66,11 +66,11 @@ impl Found {
 
 /// Words before a value, each as it stands before an equals sign, a quotation mark and so on.
 const NAMES: &[&str] = &[
-    "pass", "secr", "toke", "cred", "auth", "cook", "nstr", "n_st", "n-st", "sess", "mnem", "keyt",
+    "pass", "secr", "toke", "cred", "riza", "cook", "nstr", "n_st", "n-st", "sess", "mnem", "keyt",
     "keyp", "keyd", "key_", "key-", "atur", "lice", "seed", "cfg\"", "webh", "_asp", "sert",
 ];
 const SHORT_NAMES: &[&str] = &[
-    "key", "pwd", "dsn", "jwt", "pat", "sig", "sid", "psk", "otp", "sas",
+    "uth", "key", "pwd", "dsn", "jwt", "pat", "sig", "sid", "psk", "otp", "sas",
 ];
 const SHORTER_NAMES: &[&str] = &["_pw", "-pw", "\"pw", "?pw", "&pw", " pw"];
 const BEHIND_A_NAME: &[u8] = b"=:\"'\\ ]>,)%`";

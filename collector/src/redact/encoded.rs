@@ -9,10 +9,10 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use super::detect::{self, Found};
 use super::private_key;
 
-/// Characters of base64 in a row that are looked at. A run of this length holds a stretch of
-/// [`STRIDE`] that begins at a multiple of it.
+/// Characters of base64 in a row that are looked at.
 const LEAST: usize = 24;
-const STRIDE: usize = 12;
+/// Letters and digits in a row that such a run has somewhere: what encodes text has few signs.
+const STRETCH: usize = 16;
 /// Characters of a run that are decoded; more of it goes along if they hold a secret.
 const MOST: usize = 256 << 10;
 /// Decoded bytes by which text is told from anything else.
@@ -28,20 +28,18 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
 /// Adds the runs that hold a secret once they are decoded, up to `depth` times over.
 pub(super) fn find(text: &[u8], depth: usize, found: &mut Vec<Found>) {
     let mut at = 0;
-    while let Some(stretch) = text.get(at..at + STRIDE) {
-        if !stretch.iter().all(u8::is_ascii_alphanumeric) {
-            at += STRIDE;
+    while let Some(stretch) = text.get(at..).and_then(|t| t.first_chunk::<STRETCH>()) {
+        // From its end, since whatever stands there rules out all beginnings before it.
+        if let Some(sign) = stretch.iter().rposition(|b| !b.is_ascii_alphanumeric()) {
+            at += sign + 1;
             continue;
         }
         let run = run_around(text, at, |b| b.is_ascii_alphanumeric());
-        let mut next = run.end;
-        if run.len() >= LEAST / 2 {
-            if let Some(secret) = look(text, at, depth) {
-                next = secret.end;
-                found.push(Found::encoded(secret));
-            }
+        at = run.end;
+        if let Some(secret) = look(text, run.start, depth) {
+            at = secret.end;
+            found.push(Found::encoded(secret));
         }
-        at = next.next_multiple_of(STRIDE).max(at + STRIDE);
     }
 }
 

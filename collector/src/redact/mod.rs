@@ -13,6 +13,7 @@ mod arguments;
 mod assigned;
 mod detect;
 mod encoded;
+pub mod entry;
 pub mod names;
 pub mod object;
 mod private_key;

@@ -70,7 +70,9 @@ pub(super) const WINDOWS: &[Window] = &[
     ),
     window(
         "mailchimp-key",
-        &["-us"],
+        &[
+            "-us1", "-us2", "-us3", "-us4", "-us5", "-us6", "-us7", "-us8", "-us9",
+        ],
         (40, 8),
         r"\b([0-9a-f]{32}-us[0-9]{1,2})\b",
     ),
@@ -82,7 +84,7 @@ pub(super) const WINDOWS: &[Window] = &[
     ),
     window(
         "url-password",
-        &["thin"],
+        &["e:th"],
         (8, 300),
         r"thin:[^/\s@:]+/([^@\s]+)@",
     ),
@@ -121,8 +123,8 @@ pub(super) const WINDOWS: &[Window] = &[
     ),
     window(
         "argument",
-        &["redi"],
-        (0, 400),
+        &["s-cl"],
+        (8, 400),
         r#"\bredis-cli\b.{0,300}?\s(?:-a|--pass)[ =]['"]?([^\s'"]+)"#,
     ),
     window(

@@ -10,8 +10,10 @@ use jiff::Timestamp;
 
 use crate::cluster::ServerDate;
 use crate::exit::ExitStatus;
+use crate::run::threads;
 use crate::session::Session;
 use crate::sink::Writing;
+use crate::verify::verify;
 
 /// Lines about what is missing after a run; the rest is only counted.
 const NAMED: usize = 10;
@@ -63,6 +65,7 @@ pub(super) fn finish(
     };
     let finished = writer.finish(manifest)?;
     progress.finish();
+    verify(&finished.path, threads(), plan.allow_unverified)?;
     let stopped = stop.reason();
     if !plan.quiet {
         let mut out = anstream::stderr().lock();

@@ -13,6 +13,7 @@
 //!
 //! Synchronous, with no network and no clock: times are given by the caller.
 
+mod certificate;
 mod index;
 pub mod layout;
 mod limits;
@@ -24,6 +25,7 @@ mod source;
 mod write;
 mod zip_extra;
 
+pub use certificate::{CERTIFICATE_FACTS, CertificateFacts, is_signed_by};
 pub use limits::Limits;
 pub use manifest::{EntryRecord, FormatVersion, LedgerRow, Manifest, Outcome};
 pub use path::{EntryPath, PathError};

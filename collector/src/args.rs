@@ -25,14 +25,26 @@ Examples:
   Redact a bundle that somebody else made:
       linkerd-collect redact support-bundle.tar.gz -o case-4711.tar.gz
 
+  Send a bundle without names, and read the answer with them:
+      linkerd-collect --anonymize -o case.tar.gz
+      linkerd-collect deanonymize report.txt --key case.tar.gz.key
+
 Exit codes: 0 bundle complete; 2 no bundle that can be sent (arguments, cluster, disk, or a secret
 may be in it: then its name ends with .rejected); 3 bundle written, some of
 its items are missing (its ledger says which and why); 130 stopped by a second Ctrl-C.";
 
+const DEANONYMIZE_EXAMPLES: &str = "\
+Examples:
+  linkerd-analyze case.tar.gz > report.txt
+  linkerd-collect deanonymize report.txt --key case.tar.gz.key";
+
 const REDACT_EXAMPLES: &str = "\
 Examples:
   Take out what the collector of an older version left in:
-      linkerd-collect redact old.tar.gz -o case-4711.tar.gz";
+      linkerd-collect redact old.tar.gz -o case-4711.tar.gz
+
+  Take the names out too; case-4711.tar.gz.key stays with you:
+      linkerd-collect redact old.tar.gz --anonymize -o case-4711.tar.gz";
 
 /// Captures everything that a Linkerd diagnosis needs through the Kubernetes API into one
 /// compressed, redacted bundle.
@@ -58,8 +70,52 @@ pub struct Cli {
 pub enum Command {
     /// Makes a redacted, indexed bundle of a folder: files gathered by hand, or an unpacked bundle.
     Pack(Pack),
-    /// Applies today's redaction to an existing bundle.
+    /// Applies today's redaction to an existing bundle, and anonymizes or encrypts it.
     Redact(Redact),
+    /// Turns the tokens of a report on an anonymized bundle back into names.
+    Deanonymize(Deanonymize),
+}
+
+/// Arguments of `linkerd-collect deanonymize`.
+#[derive(Debug, Args)]
+#[command(after_help = DEANONYMIZE_EXAMPLES)]
+pub struct Deanonymize {
+    /// The report, text or JSON; `-` is stdin.
+    pub report: PathBuf,
+    /// The key file that was written beside the bundle [default: the only .key file beside REPORT].
+    #[arg(short, long, value_name = "FILE")]
+    pub key: Option<PathBuf>,
+    /// Where the report with names goes [default: stdout].
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+/// What is done so that a bundle may leave the house.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "What may leave")]
+pub struct Protect {
+    /// Puts keyed tokens in the place of names and addresses: namespaces, workloads, pods, nodes,
+    /// hosts, IPs, names in certificates, annotations.
+    #[arg(long)]
+    pub anonymize: bool,
+    /// The file with the key and what the tokens stand for; it stays with you [default: the
+    /// bundle's name and .key]. One that exists is used again, so that tokens stay the same.
+    #[arg(long, value_name = "FILE", requires = "anonymize")]
+    pub anonymize_key: Option<PathBuf>,
+    /// Keeps a bundle in which the last look found what may be a secret.
+    #[arg(long)]
+    pub allow_unverified: bool,
+}
+
+impl Protect {
+    /// The key file of a bundle that is written to `output`.
+    pub fn key_file(&self, output: &std::path::Path) -> PathBuf {
+        self.anonymize_key.clone().unwrap_or_else(|| {
+            let mut name = output.as_os_str().to_owned();
+            name.push(".key");
+            PathBuf::from(name)
+        })
+    }
 }
 
 /// Arguments of `linkerd-collect redact`.
@@ -78,9 +134,9 @@ pub struct Redact {
     /// Prints nothing but errors.
     #[arg(short, long)]
     pub quiet: bool,
-    /// Keeps a bundle in which the last look found what may be a secret.
-    #[arg(long)]
-    pub allow_unverified: bool,
+    /// What may leave.
+    #[command(flatten)]
+    pub protect: Protect,
 }
 
 /// Arguments of `linkerd-collect pack`.
@@ -98,9 +154,9 @@ pub struct Pack {
     /// Prints nothing but errors.
     #[arg(short, long)]
     pub quiet: bool,
-    /// Keeps a bundle in which the last look found what may be a secret.
-    #[arg(long)]
-    pub allow_unverified: bool,
+    /// What may leave.
+    #[command(flatten)]
+    pub protect: Protect,
 }
 
 /// The forms of a bundle.
@@ -178,9 +234,9 @@ pub struct Collect {
     /// When the bundle is finished with what is there [default: no limit].
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub timeout: Option<Duration>,
-    /// Keeps a bundle in which the last look found what may be a secret.
-    #[arg(long)]
-    pub allow_unverified: bool,
+    /// What may leave.
+    #[command(flatten)]
+    pub protect: Protect,
     /// How to reach the cluster.
     #[command(flatten)]
     pub access: AccessArgs,
@@ -225,7 +281,7 @@ impl Collect {
             format,
             dry_run: self.dry_run,
             quiet: self.quiet,
-            allow_unverified: self.allow_unverified,
+            protect: self.protect,
             access: Access {
                 kubeconfig: self.access.kubeconfig,
                 context: self.access.context,

@@ -11,10 +11,12 @@
 //! - [`queue`]: in which order and how many at once; [`nodes`]: whom not to ask again;
 //! - [`redact`]: takes secrets out before bytes reach a disk;
 //! - [`spool`] and [`sink`]: from a redacted stream to an entry and its row in the ledger;
+//! - [`anonymize`]: puts tokens in the place of names;
 //! - [`verify`]: looks at the finished bundle once more, with other eyes;
 //! - [`run`]: one run, wave by wave; [`pack`]: a bundle of files gathered by hand; [`rewrite`]: a
 //!   bundle made of another.
 
+pub mod anonymize;
 pub mod args;
 pub mod cluster;
 pub mod exit;
@@ -47,6 +49,7 @@ pub fn main(cli: Cli) -> ExitStatus {
     let outcome = match cli.command {
         Some(Command::Pack(pack)) => pack::pack(&pack),
         Some(Command::Redact(redact)) => rewrite::redact(&redact),
+        Some(Command::Deanonymize(args)) => anonymize::restore::deanonymize(&args),
         None => collect(cli.collect.into_plan()),
     };
     outcome.unwrap_or_else(|error| {

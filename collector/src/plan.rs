@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::args::Format;
+use crate::args::{Format, Protect};
 
 /// What one run of the collector is to do.
 #[derive(Debug, Clone)]
@@ -20,8 +20,8 @@ pub struct Plan {
     pub dry_run: bool,
     /// Whether nothing but errors is printed.
     pub quiet: bool,
-    /// Whether a bundle is kept in which something may be a secret.
-    pub allow_unverified: bool,
+    /// What may leave.
+    pub protect: Protect,
     /// How the cluster is reached.
     pub access: Access,
     /// What is captured.
@@ -121,6 +121,8 @@ impl Plan {
         said("timeout", self.limits.timeout.map(seconds));
         let off = !scope.port_forward;
         said("no-port-forward", off.then_some(Value::Bool(true)));
+        let anonymize = self.protect.anonymize;
+        said("anonymize", anonymize.then_some(Value::Bool(true)));
         said("context", self.access.context.as_ref().map(|c| json!(c)));
         said("as", self.access.as_user.as_ref().map(|u| json!(u)));
         let groups = &self.access.as_groups;

@@ -21,10 +21,10 @@ use serde_json::{Value, json};
 use crate::args::{Format, Pack};
 use crate::exit::ExitStatus;
 use crate::redact::Counts;
+use crate::rewrite::{first_name, settle};
 use crate::run::{COLLECTOR, Summary, folder_of, name_of, threads};
 use crate::sources::VERSION_YAML;
 use crate::spool::{Content, SpoolFolder};
-use crate::verify::verify;
 use walk::Found;
 use when::{CaptureTime, capture_time};
 
@@ -57,7 +57,7 @@ pub fn pack(args: &Pack) -> anyhow::Result<ExitStatus> {
     };
     let spools = SpoolFolder::new(&folder_of(&output), 128 << 10);
     let mut packing = Packing {
-        writer: BundleWriter::create(&output, options)?,
+        writer: BundleWriter::create(&first_name(&output, &args.protect), options)?,
         redactions: Counts::default(),
         rows: Vec::new(),
     };
@@ -72,8 +72,7 @@ pub fn pack(args: &Pack) -> anyhow::Result<ExitStatus> {
     let kubernetes_version = kubernetes_version(&root);
     let (writer, manifest) = packing.into_manifest(manifest, &time, kubernetes_version);
     let summary = Summary::of(&manifest.ledger);
-    let finished = writer.finish(manifest)?;
-    verify(&finished.path, threads(), args.allow_unverified)?;
+    let finished = settle(writer.finish(manifest)?, format, &args.protect)?;
     if !args.quiet {
         let mut out = anstream::stderr().lock();
         drop(say(&mut out, &left_out, &time));

@@ -78,6 +78,22 @@ fn json(bytes: Vec<u8>, counts: &mut Counts) -> Vec<u8> {
     }
 }
 
+/// A value as JSON, the objects of a list on lines of their own.
+pub fn to_lines(mut value: Value) -> Vec<u8> {
+    let items = value.get_mut("items").and_then(Value::as_array_mut);
+    let Some(items) = items.map(std::mem::take) else {
+        return (value.to_string() + "\n").into_bytes();
+    };
+    if let Value::Object(map) = &mut value {
+        map.remove("items");
+    }
+    let head = value.to_string();
+    let head = head.strip_suffix('}').unwrap_or(&head);
+    let comma = if head.len() > 1 { "," } else { "" };
+    let items: Vec<String> = items.iter().map(Value::to_string).collect();
+    format!("{head}{comma}\"items\":[\n{}\n]}}\n", items.join(",\n")).into_bytes()
+}
+
 /// A Kubernetes list; `None` if it is something else.
 fn list(bytes: &[u8], counts: &mut Counts) -> Option<String> {
     let kind = list_kind(bytes)?;

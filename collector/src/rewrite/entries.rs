@@ -9,15 +9,18 @@ use bundle::layout::EntryKind;
 use bundle::{Block, EntryInfo, EntryPath, Interest, Problem, Visitor};
 
 use super::Done;
-use crate::redact::{Counts, TextRedactor, entry};
+use crate::anonymize::Anonymizer;
+use crate::redact::entry::{self, Shape};
+use crate::redact::{Counts, TextRedactor};
 use crate::spool::{Content, Spool, SpoolFolder};
 
 /// Ends of names of files that are lines of text, whatever they begin with.
 const LINES: &[&str] = &[".log", ".prom", ".txt", ".ndjson"];
 
 /// Redacts entries on the threads that read them.
-pub(super) struct Entries {
+pub(super) struct Entries<'a> {
     spools: SpoolFolder,
+    anonymizer: Option<&'a Anonymizer>,
     done: SyncSender<Done>,
     counts: Mutex<Counts>,
     /// Entries whose blocks are coming in.
@@ -30,10 +33,15 @@ struct Open {
     spool: io::Result<Spool>,
 }
 
-impl Entries {
-    pub(super) fn new(spools: SpoolFolder, done: SyncSender<Done>) -> Self {
+impl<'a> Entries<'a> {
+    pub(super) fn new(
+        spools: SpoolFolder,
+        anonymizer: Option<&'a Anonymizer>,
+        done: SyncSender<Done>,
+    ) -> Self {
         Self {
             spools,
+            anonymizer,
             done,
             counts: Mutex::default(),
             open: Mutex::default(),
@@ -69,6 +77,16 @@ impl Entries {
         });
     }
 
+    /// Redacted text without names.
+    fn without_names(&self, text: Vec<u8>) -> Vec<u8> {
+        let Some(anonymizer) = self.anonymizer else {
+            return text;
+        };
+        let mut other = Vec::with_capacity(text.len());
+        anonymizer.text(&text, &mut other);
+        other
+    }
+
     /// The entry's state, which no other thread wants meanwhile.
     fn take(&self, path: &EntryPath) -> Open {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
@@ -94,7 +112,7 @@ impl Open {
     }
 }
 
-impl Visitor for Entries {
+impl Visitor for Entries<'_> {
     fn interest(&self, entry: &EntryInfo) -> Interest {
         let is_lines = LINES
             .iter()
@@ -112,12 +130,12 @@ impl Visitor for Entries {
         let mut clean = Vec::with_capacity(block.bytes.len());
         open.redactor.push(block.bytes, &mut clean);
         if !block.is_last {
-            open.write(&clean);
+            open.write(&self.without_names(clean));
             return self.put(&entry.path, open);
         }
         let redactor = std::mem::take(&mut open.redactor);
         self.count(&redactor.finish(&mut clean));
-        open.write(&clean);
+        open.write(&self.without_names(clean));
         self.finish(entry, open.spool.map(Spool::finish));
     }
 
@@ -126,6 +144,15 @@ impl Visitor for Entries {
         let mut counts = Counts::default();
         let clean = entry::redact(shape, bytes, &mut counts);
         self.count(&counts);
+        let objects = self.anonymizer.filter(|_| shape == Shape::Json);
+        let objects = objects.and_then(|a| Some((a, serde_json::from_slice(&clean).ok()?)));
+        let clean = match objects {
+            Some((anonymizer, mut value)) => {
+                anonymizer.value(&mut value);
+                entry::to_lines(value)
+            }
+            None => self.without_names(clean),
+        };
         self.finish(entry, Ok(Content::from_bytes(clean)));
     }
 

@@ -1,4 +1,4 @@
-//! `linkerd-collect redact`: a bundle made of another, with today's redaction.
+//! A bundle made of another: `linkerd-collect redact` and `--anonymize`.
 //!
 //! Entries are read in place, redacted on all cores and written as they come; no unredacted byte
 //! reaches a disk.
@@ -6,19 +6,21 @@
 mod entries;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, sync_channel};
 
 use anyhow::{Context, anyhow, bail};
 use bundle::layout::EntryKind;
 use bundle::{
-    Bundle, BundleWriter, EntryPath, FormatVersion, LedgerRow, Limits, Manifest, Outcome,
+    Bundle, BundleWriter, EntryPath, Finished, FormatVersion, LedgerRow, Limits, Manifest, Outcome,
     SourceKind, WriterOptions,
 };
 use jiff::Timestamp;
 use serde_json::json;
 
-use crate::args::{Format, Redact};
+use crate::anonymize::Anonymizer;
+use crate::anonymize::key::KeyFile;
+use crate::args::{Format, Protect, Redact};
 use crate::exit::ExitStatus;
 use crate::pack::row;
 use crate::reading::read_all;
@@ -48,44 +50,134 @@ pub fn redact(args: &Redact) -> anyhow::Result<ExitStatus> {
     let bundle = Bundle::open(&args.bundle, Limits::default())?;
     let format = Format::choose(args.format, args.output.as_deref());
     let output = args.output.clone().unwrap_or_else(|| {
-        PathBuf::from(format!(
-            "{}.redacted.{}",
-            name_of(&args.bundle),
-            format.extension()
-        ))
+        let name = name_of(&args.bundle);
+        PathBuf::from(format!("{name}.redacted.{}", format.extension()))
     });
-    if output
-        .canonicalize()
-        .is_ok_and(|o| args.bundle.canonicalize().is_ok_and(|b| o == b))
-    {
-        bail!(
-            "`{}` would be written over itself; name another file with `-o`",
-            output.display()
+    let same = |a: &Path, b: &Path| {
+        a.canonicalize()
+            .is_ok_and(|a| b.canonicalize().is_ok_and(|b| a == b))
+    };
+    if same(&output, &args.bundle) {
+        let shown = output.display();
+        bail!("`{shown}` would be written over itself; name another file with `-o`");
+    }
+    let target = Target {
+        output: &output,
+        format,
+        protect: &args.protect,
+        is_new: true,
+    };
+    let made = make(&bundle, &target)?;
+    verify(
+        &made.finished.path,
+        threads(),
+        args.protect.allow_unverified,
+    )?;
+    if !args.quiet {
+        drop(
+            made.summary
+                .write(&mut anstream::stderr().lock(), &made.finished),
         );
     }
-    let before = bundle.manifest();
-    let at = captured_at(&bundle, before.as_ref())?;
-    let options = WriterOptions {
-        container: format.container(),
-        name: name_of(&output),
-        mtime: at,
-        threads: threads(),
-    };
-    let writer = BundleWriter::create(&output, options)?;
-    let spools = SpoolFolder::new(&folder_of(&output), 128 << 10);
-    let mut written = rewrite(&bundle, spools, writer)?;
-    let manifest = written.manifest(before, at);
-    let summary = Summary::of(&manifest.ledger);
-    let is_whole = written.lost.is_empty();
-    let finished = written.writer.finish(manifest)?;
-    verify(&finished.path, threads(), args.allow_unverified)?;
-    if !args.quiet {
-        drop(summary.write(&mut anstream::stderr().lock(), &finished));
-    }
-    Ok(if is_whole {
+    Ok(if made.is_whole {
         ExitStatus::Complete
     } else {
         ExitStatus::Incomplete
+    })
+}
+
+/// What a bundle that is to be anonymized is called while it still has its names.
+const NAMED: &str = ".named";
+
+/// Where a bundle is written before it is settled.
+pub(crate) fn first_name(output: &Path, protect: &Protect) -> PathBuf {
+    let mut name = output.as_os_str().to_owned();
+    if protect.anonymize {
+        name.push(NAMED);
+    }
+    PathBuf::from(name)
+}
+
+/// Brings a bundle that was just written into the form in which it may leave, and looks at it
+/// once more.
+///
+/// # Errors
+/// When it cannot be rewritten, or may hold a secret.
+pub(crate) fn settle(
+    finished: Finished,
+    format: Format,
+    protect: &Protect,
+) -> anyhow::Result<Finished> {
+    let mut finished = finished;
+    if protect.anonymize {
+        let first = finished.path;
+        let output = first.to_string_lossy();
+        let output = PathBuf::from(output.strip_suffix(NAMED).unwrap_or(&output));
+        let bundle = Bundle::open(&first, Limits::default())?;
+        let target = Target {
+            output: &output,
+            format,
+            protect,
+            is_new: false,
+        };
+        finished = make(&bundle, &target)?.finished;
+        let shown = first.display();
+        std::fs::remove_file(&first).with_context(|| format!("cannot remove `{shown}`"))?;
+    }
+    verify(&finished.path, threads(), protect.allow_unverified)?;
+    Ok(finished)
+}
+
+/// The bundle that is made.
+struct Target<'a> {
+    output: &'a Path,
+    format: Format,
+    protect: &'a Protect,
+    /// Whether it is made of one that somebody else finished, which its manifest then says.
+    is_new: bool,
+}
+
+/// A bundle that was made of another.
+struct Made {
+    finished: Finished,
+    summary: Summary,
+    is_whole: bool,
+}
+
+fn make(bundle: &Bundle, target: &Target<'_>) -> anyhow::Result<Made> {
+    let key_file = target.protect.key_file(target.output);
+    let kept = target
+        .protect
+        .anonymize
+        .then(|| KeyFile::read_or_make(&key_file));
+    let mut kept = kept.transpose()?;
+    let anonymizer = kept
+        .as_ref()
+        .map(|kept| Anonymizer::of(bundle, kept.key.clone()));
+    let before = bundle.manifest();
+    let at = captured_at(bundle, before.as_ref())?;
+    let options = WriterOptions {
+        container: target.format.container(),
+        name: name_of(target.output),
+        mtime: at,
+        threads: threads(),
+    };
+    let writer = BundleWriter::create(target.output, options)?;
+    let spools = SpoolFolder::new(&folder_of(target.output), 128 << 10);
+    let mut written = Written::new(writer, anonymizer.as_ref());
+    written.read(bundle, spools)?;
+    let manifest = written.manifest(before, at, target.is_new);
+    let summary = Summary::of(&manifest.ledger);
+    let (writer, is_whole) = (written.writer, written.lost.is_empty());
+    // Without its key file nobody could read a report on the bundle.
+    if let (Some(anonymizer), Some(kept)) = (anonymizer, &mut kept) {
+        anonymizer.tell(kept);
+        kept.write(&key_file)?;
+    }
+    Ok(Made {
+        finished: writer.finish(manifest)?,
+        summary,
+        is_whole,
     })
 }
 
@@ -99,48 +191,55 @@ fn captured_at(bundle: &Bundle, manifest: Option<&Manifest>) -> anyhow::Result<T
     Ok(Timestamp::try_from(changed)?)
 }
 
-/// Reads on as many threads as there are, and writes on this one.
-fn rewrite(bundle: &Bundle, spools: SpoolFolder, writer: BundleWriter) -> anyhow::Result<Written> {
-    let (sender, receiver) = sync_channel(WAITING);
-    let mut written = Written {
-        writer,
-        redactions: Counts::default(),
-        sizes: BTreeMap::new(),
-        lost: Vec::new(),
-    };
-    std::thread::scope(|scope| {
-        let entries = Entries::new(spools, sender);
-        let reading = scope.spawn(move || {
-            read_all(bundle, &entries, threads());
-            entries.into_counts()
-        });
-        written.take(receiver)?;
-        let counts = reading.join();
-        written.redactions = counts.map_err(|_| anyhow!("a reading thread ended early"))?;
-        anyhow::Ok(())
-    })?;
-    Ok(written)
-}
-
-/// A bundle with all entries written.
-struct Written {
+/// A bundle in the making.
+struct Written<'a> {
     writer: BundleWriter,
+    anonymizer: Option<&'a Anonymizer>,
     redactions: Counts,
-    /// Bytes of each entry.
-    sizes: BTreeMap<EntryPath, u64>,
+    /// New path and bytes of each entry, by its old path.
+    entries: BTreeMap<EntryPath, (EntryPath, u64)>,
     /// What could not be read: a path, if it was one entry, and why.
     lost: Vec<(Option<String>, String)>,
 }
 
-impl Written {
+impl<'a> Written<'a> {
+    fn new(writer: BundleWriter, anonymizer: Option<&'a Anonymizer>) -> Self {
+        Self {
+            writer,
+            anonymizer,
+            redactions: Counts::default(),
+            entries: BTreeMap::new(),
+            lost: Vec::new(),
+        }
+    }
+
+    /// Reads on as many threads as there are, and writes on this one.
+    fn read(&mut self, bundle: &Bundle, spools: SpoolFolder) -> anyhow::Result<()> {
+        let (sender, receiver) = sync_channel(WAITING);
+        let entries = Entries::new(spools, self.anonymizer, sender);
+        std::thread::scope(|scope| {
+            let reading = scope.spawn(move || {
+                read_all(bundle, &entries, threads());
+                entries.into_counts()
+            });
+            self.take(receiver)?;
+            let counts = reading.join();
+            self.redactions = counts.map_err(|_| anyhow!("a reading thread ended early"))?;
+            Ok(())
+        })
+    }
+
     /// Writes what comes until nothing more does.
     fn take(&mut self, receiver: Receiver<Done>) -> anyhow::Result<()> {
         for done in receiver {
             match done {
                 Done::Entry(path, content) => {
                     let bytes = content.len();
-                    self.writer.append(&path, bytes, &mut content.reader())?;
-                    self.sizes.insert(path, bytes);
+                    let new = self
+                        .anonymizer
+                        .map_or_else(|| path.clone(), |a| a.path(&path));
+                    self.writer.append(&new, bytes, &mut content.reader())?;
+                    self.entries.insert(path, (new, bytes));
                 }
                 Done::Lost(path, detail) => self.lost.push((path, detail)),
             }
@@ -149,7 +248,7 @@ impl Written {
     }
 
     /// The manifest: what was known before, brought up to what was written.
-    fn manifest(&mut self, before: Option<Manifest>, at: Timestamp) -> Manifest {
+    fn manifest(&mut self, before: Option<Manifest>, at: Timestamp, is_new: bool) -> Manifest {
         let mut manifest = before.unwrap_or(Manifest {
             format: FormatVersion::CURRENT,
             collector: String::new(),
@@ -164,21 +263,25 @@ impl Written {
             entries: Vec::new(),
         });
         manifest.format = FormatVersion::CURRENT;
-        if !manifest.collector.is_empty() {
-            let before = json!(manifest.collector);
-            manifest.options.insert("redacted-from".to_owned(), before);
+        if is_new {
+            let from = std::mem::replace(&mut manifest.collector, format!("{COLLECTOR} redact"));
+            manifest
+                .options
+                .insert("redacted-from".to_owned(), json!(from));
         }
-        manifest.collector = format!("{COLLECTOR} redact");
         for (kind, count) in std::mem::take(&mut self.redactions).into_map() {
             *manifest.redactions.entry(kind).or_default() += count;
         }
         self.bring_up_to_date(&mut manifest.ledger);
+        if let Some(anonymizer) = self.anonymizer {
+            without_names(&mut manifest, anonymizer);
+        }
         manifest.entries.clear();
         manifest
     }
 
     fn bring_up_to_date(&self, ledger: &mut Vec<LedgerRow>) {
-        let mut sizes = self.sizes.clone();
+        let mut entries = self.entries.clone();
         let why = |path: &str| {
             let of_path = self
                 .lost
@@ -194,23 +297,41 @@ impl Written {
             let Some(path) = row.path.take() else {
                 continue;
             };
-            if let Some(bytes) = sizes.remove(&path) {
+            if let Some((new, bytes)) = entries.remove(&path) {
                 row.bytes = bytes;
-                row.path = Some(path);
+                row.path = Some(new);
             } else {
                 row.outcome = Outcome::Failed;
                 row.reason = Some(why(path.as_str()).to_owned());
                 row.bytes = 0;
             }
         }
-        let new = sizes.into_iter().map(|(path, bytes)| LedgerRow {
+        let unlisted = entries.into_iter().map(|(path, (new, bytes))| LedgerRow {
             source: EntryKind::of(&path).source().unwrap_or(SourceKind::Bundle),
             bytes,
-            path: Some(path.clone()),
+            path: Some(new),
             ..row(path.as_str(), Outcome::Complete, None)
         });
-        ledger.extend(new);
+        ledger.extend(unlisted);
         let whole = self.lost.iter().filter(|(path, _)| path.is_none());
         ledger.extend(whole.map(|(_, why)| row("the bundle", Outcome::Failed, Some(why.clone()))));
     }
+}
+
+/// Takes names out of all that the manifest says in words.
+fn without_names(manifest: &mut Manifest, anonymizer: &Anonymizer) {
+    for row in &mut manifest.ledger {
+        for text in row.reason.iter_mut().chain([&mut row.object]) {
+            *text = anonymizer.string(text);
+        }
+    }
+    for (name, value) in &mut manifest.options {
+        // Whoever collected, and what they call the cluster.
+        if matches!(name.as_str(), "context" | "as" | "as-group") {
+            *value = json!("left out");
+        } else {
+            anonymizer.value(value);
+        }
+    }
+    manifest.options.insert("anonymize".to_owned(), json!(true));
 }

@@ -10,10 +10,9 @@ use jiff::Timestamp;
 
 use crate::cluster::ServerDate;
 use crate::exit::ExitStatus;
-use crate::run::threads;
+use crate::rewrite::settle;
 use crate::session::Session;
 use crate::sink::Writing;
-use crate::verify::verify;
 
 /// Lines about what is missing after a run; the rest is only counted.
 const NAMED: usize = 10;
@@ -65,7 +64,7 @@ pub(super) fn finish(
     };
     let finished = writer.finish(manifest)?;
     progress.finish();
-    verify(&finished.path, threads(), plan.allow_unverified)?;
+    let finished = settle(finished, plan.format, &plan.protect)?;
     let stopped = stop.reason();
     if !plan.quiet {
         let mut out = anstream::stderr().lock();

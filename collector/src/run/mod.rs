@@ -22,6 +22,7 @@ use crate::plan::Plan;
 use crate::progress::Progress;
 use crate::queue::Queue;
 use crate::redact::Counts;
+use crate::rewrite::first_name;
 use crate::session::Session;
 use crate::sink::{Sink, Writing};
 use crate::sources;
@@ -144,7 +145,10 @@ impl Target {
             };
         }
         let time = at.strftime("%Y%m%dT%H%M%SZ");
-        let name = format!("linkerd-bundle-{}-{time}", plain(cluster));
+        let name = match plan.protect.anonymize {
+            true => format!("linkerd-bundle-{time}"),
+            false => format!("linkerd-bundle-{}-{time}", plain(cluster)),
+        };
         Self {
             file: PathBuf::from(format!("{name}.{}", plan.format.extension())),
             name,
@@ -162,7 +166,8 @@ impl Target {
             mtime,
             threads: threads(),
         };
-        Ok(BundleWriter::create(&self.file, options)?)
+        let first = first_name(&self.file, &plan.protect);
+        Ok(BundleWriter::create(&first, options)?)
     }
 }
 

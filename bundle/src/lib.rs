@@ -21,6 +21,7 @@ mod manifest;
 mod path;
 mod read;
 pub mod resources;
+mod seal;
 mod source;
 mod write;
 mod zip_extra;
@@ -33,11 +34,12 @@ pub use read::{
     Block, Bundle, EntryInfo, Form, Interest, OpenError, Problem, ProblemKind, Scratch, Task,
     Visitor,
 };
+pub use seal::{Identity, KeyError, Recipient};
 pub use source::SourceKind;
 pub use write::{BundleWriter, Container, Finished, WriteError, WriterOptions};
 
 /// Lower-case hexadecimal.
-fn hex(bytes: &[u8]) -> String {
+pub fn hex(bytes: &[u8]) -> String {
     let digit = |value: u8| char::from_digit(u32::from(value), 16).unwrap_or('0');
     bytes
         .iter()

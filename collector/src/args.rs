@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use bundle::Container;
+use bundle::{Container, Recipient};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::plan::{Access, Limits, Plan, Scope};
@@ -24,6 +24,9 @@ Examples:
 
   Redact a bundle that somebody else made:
       linkerd-collect redact support-bundle.tar.gz -o case-4711.tar.gz
+
+  Encrypt it to whoever will read it, who opens it with `linkerd-analyze --identity FILE`:
+      linkerd-collect --encrypt-to age1... -o case-4711.tar.gz.age
 
   Send a bundle without names, and read the answer with them:
       linkerd-collect --anonymize -o case.tar.gz
@@ -102,12 +105,26 @@ pub struct Protect {
     /// bundle's name and .key]. One that exists is used again, so that tokens stay the same.
     #[arg(long, value_name = "FILE", requires = "anonymize")]
     pub anonymize_key: Option<PathBuf>,
+    /// Encrypts the bundle with age to this public key (repeatable). No unencrypted bundle is
+    /// written.
+    #[arg(long, value_name = "age1...")]
+    pub encrypt_to: Vec<Recipient>,
     /// Keeps a bundle in which the last look found what may be a secret.
     #[arg(long)]
     pub allow_unverified: bool,
 }
 
 impl Protect {
+    /// What names of bundles of this form end with, without the leading dot.
+    pub fn extension(&self, format: Format) -> String {
+        let age = if self.encrypt_to.is_empty() {
+            ""
+        } else {
+            ".age"
+        };
+        format!("{}{age}", format.extension())
+    }
+
     /// The key file of a bundle that is written to `output`.
     pub fn key_file(&self, output: &std::path::Path) -> PathBuf {
         self.anonymize_key.clone().unwrap_or_else(|| {
@@ -124,6 +141,9 @@ impl Protect {
 pub struct Redact {
     /// The bundle, in any form that `linkerd-analyze` reads.
     pub bundle: PathBuf,
+    /// The file with the secret key of an encrypted BUNDLE.
+    #[arg(long, value_name = "FILE")]
+    pub identity: Option<PathBuf>,
     /// Where the new bundle goes [default: BUNDLE's name and .redacted.tar.gz in the current
     /// folder].
     #[arg(short, long, value_name = "FILE")]
@@ -173,9 +193,9 @@ impl Format {
     /// The form asked for, or told by the file's name.
     pub fn choose(asked: Option<Self>, output: Option<&std::path::Path>) -> Self {
         let is_zip = || {
-            output
-                .and_then(|o| o.extension())
-                .is_some_and(|e| e.eq_ignore_ascii_case("zip"))
+            let name = output.and_then(|o| o.file_name()).unwrap_or_default();
+            let name = name.to_string_lossy().to_ascii_lowercase();
+            name.strip_suffix(".age").unwrap_or(&name).ends_with(".zip")
         };
         asked.unwrap_or(if is_zip() { Self::Zip } else { Self::TarGz })
     }

@@ -23,6 +23,7 @@ pub mod exit;
 pub mod journal;
 pub mod mesh;
 pub mod nodes;
+mod own_key;
 pub mod pack;
 pub mod plan;
 pub mod progress;

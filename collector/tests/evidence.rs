@@ -1,5 +1,7 @@
 //! Redaction of real recordings: what it changes, line by line.
 
+#![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 

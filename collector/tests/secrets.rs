@@ -1,7 +1,11 @@
 //! A corpus of planted secrets: every kind in every position, with evidence around it that must
 //! come out as it went in. Values are drawn at random; the prefixes here are no secrets.
 
-#![expect(clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![expect(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

@@ -5,6 +5,7 @@
 //! the number of threads.
 
 mod blocks;
+mod output;
 mod pool;
 mod tar_gz;
 mod zip;
@@ -14,8 +15,9 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use crate::{EntryPath, EntryRecord, Manifest};
+use crate::{EntryPath, EntryRecord, Manifest, Recipient};
 use blocks::Blocks;
+use output::Output;
 use tar_gz::TarGzWriter;
 use zip::ZipWriter;
 
@@ -111,10 +113,25 @@ impl BundleWriter {
     /// # Errors
     /// [`WriteError::Io`] when the file cannot be made.
     pub fn create(path: &Path, options: WriterOptions) -> Result<Self, WriteError> {
+        Self::create_sealed(path, options, &[])
+    }
+
+    /// As [`BundleWriter::create`], encrypted with age to the recipients, if there are any. No
+    /// unencrypted byte reaches the disk.
+    ///
+    /// # Errors
+    /// [`WriteError::Io`] when the file cannot be made or the host gives no random bytes.
+    pub fn create_sealed(
+        path: &Path,
+        options: WriterOptions,
+        recipients: &[Recipient],
+    ) -> Result<Self, WriteError> {
         let mut partial = path.as_os_str().to_owned();
         partial.push(".partial");
         let partial = PathBuf::from(partial);
-        let file = std::fs::File::create(&partial).map_err(|source| WriteError::Io {
+        let file = std::fs::File::create(&partial);
+        let output = file.and_then(|file| Output::new(file, recipients));
+        let file = output.map_err(|source| WriteError::Io {
             path: partial.clone(),
             source,
         })?;

@@ -1,12 +1,12 @@
 //! The tar.gz container: one gzip member per block, the index as the last tar entry.
 
 use std::collections::VecDeque;
-use std::fs::File;
 use std::io::{self, Write};
 
 use flate2::{Compression, GzBuilder};
 
 use super::blocks::{BLOCK_BYTES, Blocks};
+use super::output::Output;
 use super::pool::{Packed, Pool};
 use super::{AppendError, WriterOptions};
 use crate::EntryPath;
@@ -18,7 +18,7 @@ const TAR_BLOCK: usize = 512;
 
 #[derive(Debug)]
 pub(super) struct TarGzWriter {
-    file: File,
+    file: Output,
     pool: Pool,
     options: WriterOptions,
     /// The part of the tar stream that is not yet handed to the pool.
@@ -31,7 +31,7 @@ pub(super) struct TarGzWriter {
 }
 
 impl TarGzWriter {
-    pub(super) fn new(file: File, options: WriterOptions) -> Self {
+    pub(super) fn new(file: Output, options: WriterOptions) -> Self {
         let pool = Pool::new(options.threads, compress);
         let (members, entries, open) = (VecDeque::new(), Vec::new(), Vec::new());
         let (tar_bytes, next_member, written) = (0, 0, 0);
@@ -113,8 +113,7 @@ impl TarGzWriter {
         self.drain()?;
         let footer = footer(index_offset, crc32fast::hash(&json));
         self.file.write_all(&footer)?;
-        self.file.sync_all()?;
-        Ok(self.written + FOOTER_BYTES as u64)
+        self.file.finish(self.written + FOOTER_BYTES as u64)
     }
 
     fn push(&mut self, bytes: &[u8]) {

@@ -94,8 +94,7 @@ impl Anonymizer {
 
     /// A fingerprint by which nobody finds the certificate again.
     fn hidden(&self, fingerprint: &str) -> String {
-        let hash = self.key.hash("fingerprint", fingerprint.as_bytes());
-        hash.iter().map(|b| format!("{b:02x}")).collect()
+        bundle::hex(&self.key.hash("fingerprint", fingerprint.as_bytes()))
     }
 }
 

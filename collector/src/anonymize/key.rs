@@ -116,7 +116,7 @@ impl KeyFile {
     pub fn write(&self, file: &Path) -> anyhow::Result<()> {
         let kept = Kept {
             format: 1,
-            key: self.key.0.iter().map(|b| format!("{b:02x}")).collect(),
+            key: bundle::hex(&self.key.0),
             tokens: self.tokens.clone(),
         };
         let mut json = serde_json::to_vec_pretty(&kept)?;

@@ -44,11 +44,15 @@ impl Visitor for Gatherer {
         if name.ends_with(".json") || name.ends_with(".pem") || name.ends_with(".crt") {
             Interest::Whole
         } else {
-            Interest::Skip
+            Interest::Blocks
         }
     }
 
-    fn block(&self, _: &Arc<EntryInfo>, _: Block<'_>) {}
+    fn block(&self, _: &Arc<EntryInfo>, block: Block<'_>) {
+        let mut found = Gathered::default();
+        found.of_cluster(block.bytes);
+        self.add(found);
+    }
 
     fn whole(&self, entry: &Arc<EntryInfo>, bytes: Vec<u8>) {
         let mut found = Gathered::default();
@@ -59,6 +63,15 @@ impl Visitor for Gatherer {
         if let Some(namespace) = namespace_of(&entry.kind) {
             found.name(namespace);
         }
+        self.add(found);
+    }
+
+    // The reading that rewrites the entries tells of it.
+    fn problem(&self, _: Problem) {}
+}
+
+impl Gatherer {
+    fn add(&self, mut found: Gathered) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.names.append(&mut found.names);
         for key in found.authorities {
@@ -67,9 +80,6 @@ impl Visitor for Gatherer {
             }
         }
     }
-
-    // The reading that rewrites the entries tells of it.
-    fn problem(&self, _: Problem) {}
 }
 
 /// The namespace in an entry's path, which also one without objects has.
@@ -111,7 +121,22 @@ impl Gathered {
             Some(items) => items.iter().for_each(|item| self.object(item, kind)),
             None => self.object(list, kind),
         }
-        self.certificates(list);
+        self.strings(list);
+        // A manifest's, which may name namespaces that were left out.
+        let options = list
+            .get("options")
+            .and_then(Value::as_object)
+            .into_iter()
+            .flatten();
+        for (_, value) in options.filter(|(option, _)| option.contains("namespace")) {
+            let values = value
+                .as_array()
+                .map_or(std::slice::from_ref(value), Vec::as_slice);
+            values
+                .iter()
+                .filter_map(Value::as_str)
+                .for_each(|name| self.name(name));
+        }
     }
 
     fn object(&mut self, object: &Value, list_kind: &str) {
@@ -200,13 +225,38 @@ impl Gathered {
         }
     }
 
-    /// Public keys of authorities in any string.
-    fn certificates(&mut self, value: &Value) {
+    /// Names of objects and namespaces that are told by their form: `web.shop.svc` and
+    /// `web.shop.serviceaccount.identity`.
+    fn of_cluster(&mut self, text: &[u8]) {
+        for mark in [&b".svc"[..], b".serviceaccount."] {
+            for at in memchr::memmem::find_iter(text, mark) {
+                let before = text.get(at.saturating_sub(130)..at).unwrap_or_default();
+                let of_name = |b: &&u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.');
+                let len = before.iter().rev().take_while(of_name).count();
+                let name = before.get(before.len() - len..).unwrap_or_default();
+                let name = String::from_utf8_lossy(name);
+                let mut labels = name.rsplit('.');
+                labels
+                    .next()
+                    .into_iter()
+                    .for_each(|namespace| self.name(namespace));
+                // A pod's is known with its suffixes from its owner.
+                labels
+                    .next()
+                    .into_iter()
+                    .for_each(|object| self.name(object));
+            }
+        }
+    }
+
+    /// What strings tell: authorities' certificates, and names by their form.
+    fn strings(&mut self, value: &Value) {
         match value {
-            Value::Object(map) => map.values().for_each(|v| self.certificates(v)),
-            Value::Array(items) => items.iter().for_each(|v| self.certificates(v)),
+            Value::Object(map) => map.values().for_each(|v| self.strings(v)),
+            Value::Array(items) => items.iter().for_each(|v| self.strings(v)),
             Value::String(text) => {
-                certificates::authorities(text.as_bytes(), &mut self.authorities)
+                certificates::authorities(text.as_bytes(), &mut self.authorities);
+                self.of_cluster(text.as_bytes());
             }
             _ => {}
         }

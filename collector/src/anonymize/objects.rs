@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Map, Value};
 
-use super::Anonymizer;
+use super::{Anonymizer, vocabulary};
 
 /// Domains of annotations that the rules read.
 const KNOWN: &[&str] = &["linkerd.io", "k8s.io", "kubernetes.io", "cert-manager.io"];
@@ -19,6 +19,15 @@ impl Anonymizer {
     /// Anonymizes every string of a value.
     pub fn value(&self, value: &mut Value) {
         self.walk(value, MAX_DEPTH);
+    }
+
+    /// Puts a token in the place of every string that is a name as a whole.
+    pub fn names_in(&self, value: &mut Value) {
+        match value {
+            Value::String(name) if !vocabulary::stays(name) => *name = self.learn(name),
+            Value::Array(items) => items.iter_mut().for_each(|item| self.names_in(item)),
+            _ => {}
+        }
     }
 
     fn walk(&self, value: &mut Value, depth: usize) {

@@ -68,7 +68,10 @@ fn restored(report: &[u8], tokens: &BTreeMap<String, String>) -> Vec<u8> {
     while let Some(byte) = rest.first() {
         let word = rest.iter().take_while(|b| of_word(b)).count().max(1);
         let address = rest.iter().take_while(|b| of_address(b)).count();
-        let name = [address, word].into_iter().find_map(|len| {
+        // A port may stand behind it.
+        let run = rest.get(..address).unwrap_or_default();
+        let host = memchr::memrchr(b':', run).unwrap_or(address);
+        let name = [address, host, word].into_iter().find_map(|len| {
             // A sentence's full stop or colon is not the address's.
             (len.saturating_sub(2)..=len)
                 .rev()

@@ -26,12 +26,12 @@ impl Anonymizer {
     fn words(&self, text: &[u8], out: &mut Vec<u8>) {
         let mut at = 0;
         while let Some(byte) = text.get(at) {
-            if *byte == b':' || byte.is_ascii_hexdigit() {
-                if let Some((len, address)) = self.v6(text, at) {
-                    out.extend_from_slice(address.as_bytes());
-                    at += len;
-                    continue;
-                }
+            if (*byte == b':' || byte.is_ascii_hexdigit())
+                && let Some((len, address)) = self.v6(text, at)
+            {
+                out.extend_from_slice(address.as_bytes());
+                at += len;
+                continue;
             }
             if !of_label(*byte) {
                 let rest = text.get(at..).unwrap_or_default();
@@ -71,18 +71,30 @@ impl Anonymizer {
             return len + taken;
         }
         let is_host = name.contains('.') && vocabulary::is_host(name);
-        let labels = name.split('.').count();
-        for (number, label) in name.split('.').enumerate() {
+        let labels: Vec<&str> = name.split('.').collect();
+        let named = of_cluster(&labels);
+        for (number, label) in labels.iter().enumerate() {
             if number > 0 {
                 out.push(b'.');
             }
-            if is_host && number + 1 < labels && !vocabulary::stays(label) {
+            let is_name = (is_host && number + 1 < labels.len()) || named.contains(&number);
+            if is_name && !self.is_made_of_names(label) {
                 out.extend_from_slice(self.learn(label).as_bytes());
             } else {
                 self.label(label, out);
             }
         }
         len
+    }
+
+    /// Whether a label is dealt with by what is known: its words stay or have tokens.
+    fn is_made_of_names(&self, label: &str) -> bool {
+        vocabulary::stays(label)
+            || self.token_of(label).is_some()
+            || label
+                .split('-')
+                .next()
+                .is_some_and(|first| self.token_of(first).is_some())
     }
 
     /// Writes what stands for a label: for all of it, or for those of its parts that are names.
@@ -92,6 +104,12 @@ impl Anonymizer {
         }
         if !label.contains('-') || vocabulary::stays(label) {
             return out.extend_from_slice(label.as_bytes());
+        }
+        // The kubelet joins a pod and its namespace so.
+        if let Some((first, rest)) = label.split_once('_') {
+            self.label(first, out);
+            out.push(b'_');
+            return self.label(rest, out);
         }
         let mut rest = label;
         while !rest.is_empty() {
@@ -146,7 +164,7 @@ impl Anonymizer {
         let of_address = |b: &&u8| b.is_ascii_hexdigit() || matches!(b, b':' | b'.');
         let mut len = rest.iter().take(46).take_while(of_address).count();
         let run = rest.get(..len)?;
-        if run.iter().filter(|b| **b == b':').count() < 2
+        if memchr::memchr_iter(b':', run).nth(1).is_none()
             || rest.get(len).is_some_and(|b| of_label(*b))
         {
             return None;
@@ -168,6 +186,15 @@ impl Anonymizer {
         let after = std::str::from_utf8(rest.get(len..len + taken)?).ok()?;
         Some((len + taken, address + after))
     }
+}
+
+/// Which labels of a name within the cluster are those of an object and its namespace, also if the
+/// object itself is not in the bundle: `web.shop.svc` and `web.shop.serviceaccount.identity`.
+fn of_cluster(labels: &[&str]) -> std::ops::Range<usize> {
+    let marks = labels
+        .iter()
+        .position(|l| matches!(*l, "svc" | "serviceaccount"));
+    marks.map_or(0..0, |at| at.saturating_sub(2)..at)
 }
 
 /// The length of labels joined by single dots.

@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 use crate::args::{Format, Pack};
 use crate::exit::ExitStatus;
 use crate::redact::Counts;
-use crate::rewrite::{first_name, settle};
+use crate::rewrite::{first_name, first_recipients, settle};
 use crate::run::{COLLECTOR, Summary, folder_of, name_of, threads};
 use crate::sources::VERSION_YAML;
 use crate::spool::{Content, SpoolFolder};
@@ -45,7 +45,7 @@ pub fn pack(args: &Pack) -> anyhow::Result<ExitStatus> {
     let format = Format::choose(args.format, args.output.as_deref());
     let output = match &args.output {
         Some(output) => output.clone(),
-        None => default_output(&args.folder, format)?,
+        None => default_output(&args.folder, &args.protect.extension(format))?,
     };
     let (manifest, complaint) = existing_manifest(&root);
     let time = capture_time(manifest.as_ref(), &found)?;
@@ -56,8 +56,11 @@ pub fn pack(args: &Pack) -> anyhow::Result<ExitStatus> {
         threads: threads(),
     };
     let spools = SpoolFolder::new(&folder_of(&output), 128 << 10);
+    let first = first_name(&output, &args.protect);
+    let recipients = first_recipients(&args.protect)?;
+    let writer = BundleWriter::create_sealed(&first, options, &recipients)?;
     let mut packing = Packing {
-        writer: BundleWriter::create(&first_name(&output, &args.protect), options)?,
+        writer,
         redactions: Counts::default(),
         rows: Vec::new(),
     };
@@ -104,12 +107,12 @@ fn is_ours(path: &EntryPath) -> bool {
     )
 }
 
-fn default_output(folder: &Path, format: Format) -> anyhow::Result<PathBuf> {
+fn default_output(folder: &Path, extension: &str) -> anyhow::Result<PathBuf> {
     let whole = folder
         .canonicalize()
         .with_context(|| format!("cannot find `{}`", folder.display()))?;
     let name = name_of(&whole);
-    Ok(PathBuf::from(format!("{name}.{}", format.extension())))
+    Ok(PathBuf::from(format!("{name}.{extension}")))
 }
 
 /// The manifest that is there, or why there is none although there is a file.

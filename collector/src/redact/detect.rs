@@ -144,7 +144,7 @@ pub(super) fn holds_secret(text: &[u8], depth: usize) -> bool {
 fn find_within(text: &[u8], depth: usize) -> Vec<Found> {
     let mut found = Vec::new();
     ANCHORS.scan(text, &mut |at, detector| {
-        look(detector, text, at, &mut found)
+        look(detector, text, at, &mut found);
     });
     if depth > 0 {
         encoded::find(text, depth, &mut found);

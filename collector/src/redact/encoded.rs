@@ -119,8 +119,9 @@ fn is_private(der: &[u8]) -> bool {
         return false;
     };
     match body {
-        [0x02, 0x01, 0x00, 0x02 | 0x30, ..] | [0x02, 0x01, 0x01, 0x04 | 0x30, ..] => true,
-        [0x02, 0x01, 0x03, 0x30, ..] => true,
+        [0x02, 0x01, 0x00, 0x02 | 0x30, ..]
+        | [0x02, 0x01, 0x01, 0x04 | 0x30, ..]
+        | [0x02, 0x01, 0x03, 0x30, ..] => true,
         [0x30, ..] => sequence(body).is_some_and(|algorithm| {
             // The object identifiers of password-based encryption.
             algorithm.starts_with(b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x05")

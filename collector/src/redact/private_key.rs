@@ -1,5 +1,5 @@
 //! Private keys in PEM form: over several lines (each perhaps with a log's timestamp before it),
-//! or on one line with literal `\n` inside a JSON string. Also PuTTY's form, and the lines of a
+//! or on one line with literal `\n` inside a JSON string. Also `PuTTY`'s form, and the lines of a
 //! key file in base64.
 
 use std::sync::LazyLock;

@@ -1,4 +1,4 @@
-//! Passwords in URLs and in the connection strings of Go's MySQL driver.
+//! Passwords in URLs and in the connection strings of Go's `MySQL` driver.
 
 use std::ops::Range;
 

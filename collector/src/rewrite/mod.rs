@@ -12,8 +12,8 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use anyhow::{Context, anyhow, bail};
 use bundle::layout::EntryKind;
 use bundle::{
-    Bundle, BundleWriter, EntryPath, Finished, FormatVersion, LedgerRow, Limits, Manifest, Outcome,
-    SourceKind, WriterOptions,
+    Bundle, BundleWriter, EntryPath, Finished, FormatVersion, Identity, LedgerRow, Limits,
+    Manifest, Outcome, Recipient, SourceKind, WriterOptions,
 };
 use jiff::Timestamp;
 use serde_json::json;
@@ -22,6 +22,7 @@ use crate::anonymize::Anonymizer;
 use crate::anonymize::key::KeyFile;
 use crate::args::{Format, Protect, Redact};
 use crate::exit::ExitStatus;
+use crate::own_key::{own_key, recipients};
 use crate::pack::row;
 use crate::reading::read_all;
 use crate::redact::{Counts, redact_line};
@@ -47,11 +48,16 @@ enum Done {
 /// # Errors
 /// When the bundle cannot be opened, or the new one cannot be written or verified.
 pub fn redact(args: &Redact) -> anyhow::Result<ExitStatus> {
-    let bundle = Bundle::open(&args.bundle, Limits::default())?;
+    let identities = args.identity.as_deref().map(Identity::read).transpose()?;
+    let identities = identities.unwrap_or_default();
+    let bundle = Bundle::open_with(&args.bundle, Limits::default(), &identities)?;
     let format = Format::choose(args.format, args.output.as_deref());
     let output = args.output.clone().unwrap_or_else(|| {
         let name = name_of(&args.bundle);
-        PathBuf::from(format!("{name}.redacted.{}", format.extension()))
+        PathBuf::from(format!(
+            "{name}.redacted.{}",
+            args.protect.extension(format)
+        ))
     });
     let same = |a: &Path, b: &Path| {
         a.canonicalize()
@@ -98,6 +104,17 @@ pub(crate) fn first_name(output: &Path, protect: &Protect) -> PathBuf {
     PathBuf::from(name)
 }
 
+/// Whom it is encrypted to then: while it still has its names, to nobody but this run.
+///
+/// # Errors
+/// When the host gives no random bytes.
+pub(crate) fn first_recipients(protect: &Protect) -> anyhow::Result<Vec<Recipient>> {
+    if protect.anonymize {
+        return Ok(vec![own_key()?.recipient()]);
+    }
+    recipients(protect)
+}
+
 /// Brings a bundle that was just written into the form in which it may leave, and looks at it
 /// once more.
 ///
@@ -113,7 +130,8 @@ pub(crate) fn settle(
         let first = finished.path;
         let output = first.to_string_lossy();
         let output = PathBuf::from(output.strip_suffix(NAMED).unwrap_or(&output));
-        let bundle = Bundle::open(&first, Limits::default())?;
+        let own = std::slice::from_ref(own_key()?);
+        let bundle = Bundle::open_with(&first, Limits::default(), own)?;
         let target = Target {
             output: &output,
             format,
@@ -162,7 +180,8 @@ fn make(bundle: &Bundle, target: &Target<'_>) -> anyhow::Result<Made> {
         mtime: at,
         threads: threads(),
     };
-    let writer = BundleWriter::create(target.output, options)?;
+    let recipients = recipients(target.protect)?;
+    let writer = BundleWriter::create_sealed(target.output, options, &recipients)?;
     let spools = SpoolFolder::new(&folder_of(target.output), 128 << 10);
     let mut written = Written::new(writer, anonymizer.as_ref());
     written.read(bundle, spools)?;
@@ -326,9 +345,9 @@ fn without_names(manifest: &mut Manifest, anonymizer: &Anonymizer) {
         }
     }
     for (name, value) in &mut manifest.options {
-        // Whoever collected, and what they call the cluster.
-        if matches!(name.as_str(), "context" | "as" | "as-group") {
-            *value = json!("left out");
+        // Whoever collected, and what they call the cluster and its namespaces.
+        if matches!(name.as_str(), "context" | "as" | "as-group") || name.contains("namespace") {
+            anonymizer.names_in(value);
         } else {
             anonymizer.value(value);
         }

@@ -22,7 +22,7 @@ use crate::plan::Plan;
 use crate::progress::Progress;
 use crate::queue::Queue;
 use crate::redact::Counts;
-use crate::rewrite::first_name;
+use crate::rewrite::{first_name, first_recipients};
 use crate::session::Session;
 use crate::sink::{Sink, Writing};
 use crate::sources;
@@ -145,12 +145,13 @@ impl Target {
             };
         }
         let time = at.strftime("%Y%m%dT%H%M%SZ");
-        let name = match plan.protect.anonymize {
-            true => format!("linkerd-bundle-{time}"),
-            false => format!("linkerd-bundle-{}-{time}", plain(cluster)),
+        let name = if plan.protect.anonymize {
+            format!("linkerd-bundle-{time}")
+        } else {
+            format!("linkerd-bundle-{}-{time}", plain(cluster))
         };
         Self {
-            file: PathBuf::from(format!("{name}.{}", plan.format.extension())),
+            file: PathBuf::from(format!("{name}.{}", plan.protect.extension(plan.format))),
             name,
         }
     }
@@ -167,7 +168,8 @@ impl Target {
             threads: threads(),
         };
         let first = first_name(&self.file, &plan.protect);
-        Ok(BundleWriter::create(&first, options)?)
+        let recipients = first_recipients(&plan.protect)?;
+        Ok(BundleWriter::create_sealed(&first, options, &recipients)?)
     }
 }
 
@@ -185,9 +187,10 @@ pub(crate) fn folder_of(file: &Path) -> PathBuf {
 /// A bundle's name, told by its file's.
 pub(crate) fn name_of(file: &Path) -> String {
     let name = file.file_name().unwrap_or_default().to_string_lossy();
+    let name = name.strip_suffix(".age").unwrap_or(&name);
     let ends = [".tar.gz", ".tgz", ".zip"];
     let stem = ends.iter().find_map(|end| name.strip_suffix(end));
-    let stem = plain(stem.unwrap_or(&name));
+    let stem = plain(stem.unwrap_or(name));
     if stem.is_empty() {
         "linkerd-bundle".to_owned()
     } else {

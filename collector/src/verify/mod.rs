@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use anyhow::Context;
 use bundle::{Block, Bundle, EntryInfo, Interest, Limits, Problem, Visitor};
 
+use crate::own_key::own_key;
 use crate::reading::read_all;
 
 /// What is told of at most.
@@ -72,7 +73,8 @@ impl Rejected {
 /// # Errors
 /// [`Rejected`] when something is found or the bundle cannot be read whole.
 pub fn verify(file: &Path, threads: usize, allow_unverified: bool) -> anyhow::Result<()> {
-    let bundle = Bundle::open(file, Limits::default());
+    let own = std::slice::from_ref(own_key()?);
+    let bundle = Bundle::open_with(file, Limits::default(), own);
     let (leaks, problems) = match &bundle {
         Ok(bundle) => look(bundle, threads),
         Err(e) => (Vec::new(), vec![format!("it cannot be read: {e}")]),

@@ -4,6 +4,7 @@
 use std::ops::Range;
 
 use super::detect::Found;
+use super::encoded;
 use super::names::{self, Smell};
 use super::value::{Bare, Cursor, Expected, Separator, Value};
 
@@ -215,7 +216,9 @@ fn is_secret(secret: &str, smell: Smell, value: &Value, kind: &str) -> bool {
     match (kind, smell) {
         ("cookie", _) => secret.contains('='),
         ("authorization", _) => !is_sentence(secret, value) && secret.len() >= 4,
-        (_, Smell::IfRandom) => names::looks_random(secret),
+        (_, Smell::IfRandom) => {
+            names::looks_random(secret) || encoded::is_user_and_password(secret.as_bytes())
+        }
         (_, Smell::Strong) if is_plain || value.separator == Separator::Space => !is_prose(secret),
         (_, Smell::Strong) => true,
         (_, Smell::Weak) if value.separator == Separator::Space => !is_word(secret),

@@ -146,5 +146,9 @@ fn sequence(der: &[u8]) -> Option<&[u8]> {
 /// Whether text in base64 decodes to `user:password`.
 pub(super) fn is_user_and_password(run: &[u8]) -> bool {
     let plain = decode(run.trim_ascii_end().strip_suffix(b"==").unwrap_or(run));
-    plain.is_some_and(|p| p.contains(&b':') && p.len() > 3 && !p.iter().any(u8::is_ascii_control))
+    plain.is_some_and(|plain| {
+        let colon = memchr::memchr(b':', &plain).unwrap_or_default();
+        let user = plain.get(..colon).unwrap_or_default();
+        colon > 0 && colon + 1 < plain.len() && user.iter().all(u8::is_ascii_graphic)
+    })
 }

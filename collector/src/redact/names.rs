@@ -172,6 +172,7 @@ fn looks_like_path(value: &str) -> bool {
         part.bytes()
             .all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
             && part.bytes().filter(u8::is_ascii_uppercase).count() * 3 <= part.len()
+            && !looks_random(part)
     };
     parts.peek().is_some() && parts.all(plain)
 }
@@ -191,7 +192,7 @@ pub(super) fn looks_random(value: &str) -> bool {
         count(u8::is_ascii_digit),
     );
     let is_hex = value.len() >= 32 && digits > 0 && value.bytes().all(|b| b.is_ascii_hexdigit());
-    let is_mixed = small > 0 && capital > 0 && digits > 0 && words(value) * 5 <= value.len() * 2;
+    let is_mixed = small > 0 && capital > 0 && digits > 0 && words(value) * 20 <= value.len() * 11;
     (is_hex || is_mixed) && entropy(value) > 3.0
 }
 

@@ -178,14 +178,22 @@ pub(super) fn at(shape: &Shape, text: &[u8], at: usize) -> Option<Range<usize>> 
     (body.len() >= shape.least && is_drawn(shape, body)).then(|| at..start + body.len())
 }
 
-/// Bodies of names such as `sk-learn-something-else` are words; those of tokens have digits.
+/// Bodies of names such as `sk-learn-something-else` are words; those of tokens have digits, or
+/// letters of both cases.
 fn is_drawn(shape: &Shape, body: &[u8]) -> bool {
-    let digits = body.iter().any(u8::is_ascii_digit);
+    let has = |of: fn(&u8) -> bool| body.iter().any(of);
+    let (digit, small, capital) = (
+        has(u8::is_ascii_digit),
+        has(u8::is_ascii_lowercase),
+        has(u8::is_ascii_uppercase),
+    );
+    let is_mixed = digit || (small && capital);
     let is_long = |run: &[u8]| run.len() >= 12;
     match shape.body {
-        Alphabet::Url | Alphabet::Word if shape.prefix.len() < 6 => {
-            digits && body.split(|b| b"-._".contains(b)).any(is_long)
+        Alphabet::Url | Alphabet::Word if shape.prefix.len() < 4 => {
+            is_mixed && (body.split(|b| b"-._".contains(b)).any(is_long) || (small && capital))
         }
+        Alphabet::Url | Alphabet::Word if shape.prefix.len() < 6 => is_mixed,
         _ => true,
     }
 }

@@ -198,7 +198,12 @@ pub(super) fn look(number: usize, text: &[u8], at: usize, found: &mut Vec<Found>
             continue;
         };
         let told = String::from_utf8_lossy(group.as_bytes());
-        if names::is_harmless(&told) || (window.is_random && !names::looks_random(&told)) {
+        let is_secret = if window.is_random {
+            names::looks_random(&told)
+        } else {
+            !names::is_harmless(&told)
+        };
+        if !is_secret {
             continue;
         }
         let shift = |range: std::ops::Range<usize>| from + range.start..from + range.end;

@@ -16,7 +16,8 @@ use crate::{Args, ExitStatus, Store, serve};
 /// # Errors
 /// When the bundle cannot be opened, the port is taken, or the command cannot be started.
 pub async fn run(args: Args) -> Result<ExitStatus> {
-    let store = Store::open(&args.bundle)?;
+    let keys = args.identity.as_deref().map(bundle::Identity::read);
+    let store = Store::open_with(&args.bundle, &keys.transpose()?.unwrap_or_default())?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, args.port))
         .await
         .with_context(|| format!("cannot listen on port {}; try another --port", args.port))?;

@@ -1,9 +1,9 @@
 //! Puts keyed tokens in the place of names and addresses, the same everywhere in a bundle.
 //!
-//! First the bundle's lists of objects are read for names ([`names`]); then every entry is
-//! rewritten: objects by what their fields mean ([`objects`]), certificates as derived facts
-//! ([`certificates`]), anything else as text ([`text`]). Linkerd's and Kubernetes' own words stay
-//! ([`vocabulary`]). Whoever has the key file can turn the tokens back ([`restore`]).
+//! First the bundle's lists of objects are read for names (`names`); then every entry is
+//! rewritten: objects by what their fields mean (`objects`), certificates as derived facts
+//! (`certificates`), anything else as text (`text`). Linkerd's and Kubernetes' own words stay
+//! (`vocabulary`). Whoever has the key file can turn the tokens back ([`restore`]).
 
 mod addresses;
 mod certificates;
@@ -27,7 +27,7 @@ pub struct Anonymizer {
     key: Key,
     /// Tokens of all names that the objects told.
     names: HashMap<String, String>,
-    /// Public keys of authorities, to tell afterwards who signed what.
+    /// Certificates of authorities in DER, to tell who signed what.
     authorities: Vec<Vec<u8>>,
     /// What was met on the way: labels of hosts, values of annotations, addresses.
     learned: Mutex<BTreeMap<String, String>>,

@@ -20,7 +20,7 @@ const NAMING_LABELS: &[&str] = &[
     "app.kubernetes.io/part-of",
 ];
 
-/// Names, and authorities' public keys.
+/// Names, and authorities' certificates in DER.
 #[derive(Default)]
 pub(super) struct Gathered {
     pub(super) names: BTreeSet<String>,

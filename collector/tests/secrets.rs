@@ -232,6 +232,11 @@ const KINDS: &[(&str, &str)] = &[
     ),
     ("sql", "CREATE USER shop IDENTIFIED BY '<<{w12}>>'"),
     ("npmrc", "//registry.npmjs.org/:_authToken=<<{w36}>>"),
+    ("xml attribute", "<add key=\"ApiKey\" value=\"<<{w24}>>\"/>"),
+    ("env pair with a blank", "{Name:SECRET_KEY Value:<<{w24}>>}"),
+    ("escaped equals sign", "password\\u003d<<{w24}>>"),
+    ("arrow", "password -> <<{w24}>>"),
+    ("vault login", "vault login <<{w24}>>"),
 ];
 
 const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----\nMIIBgzCCASigAwIBAgIIOnF3NDElXqUwCgYIKoZIzj0EAwIwJTEjMCEGA1UEAwwa\ncm9vdC5saW5rZXJkLmNsdXN0ZXIubG9jYWwwHhcNMjYxMTIyMjM0MTEzWhcNMzYx\n-----END CERTIFICATE-----\n";

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use serde_json::Value;
 
-use super::{Counts, detect, marker, names};
+use super::{Counts, detect, marker, names, private_key};
 
 /// Takes secrets out of the words of a command line. They are looked at as one line, so that a
 /// flag is seen with the word behind it and `-p` with the program it belongs to; what remains are
@@ -23,6 +23,10 @@ pub(super) fn redact(words: &mut [Value], counts: &mut Counts) {
     let found = detect::find(&line);
     for (word, place) in words.iter_mut().zip(places) {
         let Value::String(text) = word else { continue };
+        // A key in PEM form is followed from line to line, for which it must be whole.
+        if private_key::may_begin(text.as_bytes()) {
+            continue;
+        }
         let mut clean = text.clone();
         for secret in found.iter().rev() {
             let (from, to) = (

@@ -214,6 +214,7 @@ fn is_secret(secret: &str, smell: Smell, value: &Value, kind: &str) -> bool {
     }
     let is_plain = value.separator == Separator::Colon && !value.is_quoted;
     match (kind, smell) {
+        (_, _) if value.separator == Separator::Gap => names::looks_random(secret),
         ("cookie", _) => secret.contains('='),
         ("authorization", _) => !is_sentence(secret, value) && secret.len() >= 4,
         (_, Smell::IfRandom) => {

@@ -120,7 +120,7 @@ fn is_key_line(body: &[u8], line: u32) -> bool {
         ]
         .iter()
         .any(|header| body.starts_with(header));
-    is_header || body.iter().all(|b| is_base64(*b))
+    is_header || body.starts_with(b"[REDACTED:") || body.iter().all(|b| is_base64(*b))
 }
 
 fn long_run(line: &[u8]) -> Option<(usize, usize)> {

@@ -14,6 +14,8 @@ pub(super) enum Separator {
     Comma,
     /// A blank, as after a flag.
     Space,
+    /// A blank, a bar or the word `is`, as in a sentence or a table.
+    Gap,
 }
 
 /// A value and how it was written.
@@ -83,18 +85,43 @@ impl<'a> Cursor<'a> {
             return self.clone().paired().or_else(|| self.listed(is_list));
         }
         let blanks = blanks + self.skip(blank, 16);
+        if blanks > 0
+            && self
+                .rest()
+                .get(..5)
+                .is_some_and(|w| w.eq_ignore_ascii_case(b"value"))
+        {
+            return self.pair_value();
+        }
         let separator = match self.separator() {
             Some(separator) => separator,
             None if self.expected.is_flag && blanks > 0 => Separator::Space,
-            None => return None,
+            None => self.gap(blanks)?,
         };
         self.enclosed(separator)
+    }
+
+    /// `password is x`, `password x`, `password|x`.
+    fn gap(&mut self, blanks: usize) -> Option<Separator> {
+        let bars = self.skip(|b| b == b'|', 1);
+        let words = [&b"is "[..], b"was "];
+        let word = words
+            .iter()
+            .find(|word| blanks > 0 && self.rest().starts_with(word));
+        self.at += word.map_or(0, |word| word.len());
+        self.skip(blank, 16);
+        (blanks + bars > 0).then_some(Separator::Gap)
     }
 
     /// `"name": "X", "value": "secret"` and `Name:X,Value:secret`.
     fn paired(mut self) -> Option<Value> {
         self.at += 1;
         self.skip(|b| blank(b) || b"\"'\\".contains(&b), 24);
+        self.pair_value()
+    }
+
+    /// `value: secret`, from its first letter on.
+    fn pair_value(mut self) -> Option<Value> {
         let word = self.rest().get(..5)?;
         if !word.eq_ignore_ascii_case(b"value") {
             return None;
@@ -119,7 +146,9 @@ impl<'a> Cursor<'a> {
         let rest = self.rest();
         let (separator, len) = match rest {
             [b'=', b'=', ..] | [b':', b':', ..] | [b':', b'/', b'/', ..] => return None,
-            [b'=', b'>', ..] | [b':', b'=', ..] => (Separator::Equals, 2),
+            [b'=' | b'-', b'>', ..] | [b':', b'=', ..] => (Separator::Equals, 2),
+            // JSON's way to write an equals sign, whose backslash is behind us.
+            [b'u', b'0', b'0', b'3', b'd' | b'D', ..] => (Separator::Equals, 5),
             [b'=', ..] => (Separator::Equals, 1),
             [b'%', b'3', b'D' | b'd', ..] => (Separator::Equals, 3),
             [b':', ..] => (Separator::Colon, 1),

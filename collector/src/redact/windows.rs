@@ -117,6 +117,12 @@ pub(super) const WINDOWS: &[Window] = &[
     ),
     window(
         "argument",
+        &["t lo"],
+        (8, 200),
+        r#"\bvault login ['"]?([^\s'"=-]{12,})"#,
+    ),
+    window(
+        "argument",
         &["sshp"],
         (0, 200),
         r#"\bsshpass\s+-p ?['"]?([^\s'"]+)"#,

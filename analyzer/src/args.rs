@@ -26,6 +26,9 @@ pub struct Args {
     /// Something else than analyzing.
     #[command(subcommand)]
     pub command: Option<Command>,
+    /// The file with the age secret key of an encrypted bundle
+    #[arg(long, value_name = "FILE", global = true)]
+    pub identity: Option<PathBuf>,
     /// What to analyze, and how.
     #[command(flatten)]
     pub analyze: AnalyzeArgs,

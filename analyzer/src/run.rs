@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, IsTerminal as _, Write};
 use std::path::Path;
 
 use anyhow::Context as _;
-use bundle::{Bundle, Limits};
+use bundle::{Bundle, Identity, Limits};
 
 use crate::args::{AnalyzeArgs, Args, Command, RuleArgs};
 use crate::exit::ExitStatus;
@@ -18,18 +18,25 @@ use crate::{Options, Rules, analyze, hand, load_rules};
 /// # Errors
 /// When nothing could be done: bad arguments, bundle or rule.
 pub fn run(args: &Args) -> anyhow::Result<ExitStatus> {
+    let keys = args.identity.as_deref().map(Identity::read).transpose()?;
+    let keys = keys.unwrap_or_default();
     match &args.command {
-        None => run_analyze(&args.analyze),
+        None => run_analyze(&args.analyze, &keys),
         Some(command) => {
             let mut to = BufWriter::new(anstream::stdout().lock());
-            let status = run_by_hand(command, &mut to)?;
+            let status = run_by_hand(command, &keys, &mut to)?;
             to.flush()?;
             Ok(status)
         }
     }
 }
 
-fn run_by_hand(command: &Command, to: &mut dyn Write) -> anyhow::Result<ExitStatus> {
+fn run_by_hand(
+    command: &Command,
+    keys: &[Identity],
+    to: &mut dyn Write,
+) -> anyhow::Result<ExitStatus> {
+    let open = |bundle| open(bundle, keys);
     match command {
         Command::Ls { bundle, glob } => hand::ls(&open(bundle)?, glob.as_deref(), to),
         Command::Cat { bundle, entry } => hand::cat(&open(bundle)?, entry, to),
@@ -44,7 +51,7 @@ fn run_by_hand(command: &Command, to: &mut dyn Write) -> anyhow::Result<ExitStat
     }
 }
 
-fn run_analyze(args: &AnalyzeArgs) -> anyhow::Result<ExitStatus> {
+fn run_analyze(args: &AnalyzeArgs, keys: &[Identity]) -> anyhow::Result<ExitStatus> {
     let rules = rules(&args.rules)?;
     let suppressions = args
         .suppress
@@ -59,7 +66,7 @@ fn run_analyze(args: &AnalyzeArgs) -> anyhow::Result<ExitStatus> {
     let bundles = args
         .bundles
         .iter()
-        .map(|path| open(path))
+        .map(|path| open(path, keys))
         .collect::<anyhow::Result<Vec<_>>>()?;
     let reports: Vec<Report> = bundles
         .iter()
@@ -101,9 +108,9 @@ pub(crate) fn rules(args: &RuleArgs) -> anyhow::Result<Rules> {
     Ok(rules)
 }
 
-/// Opens a bundle.
-pub(crate) fn open(path: &Path) -> anyhow::Result<Bundle> {
-    Ok(Bundle::open(path, Limits::default())?)
+/// Opens a bundle, also one that is encrypted to one of the keys.
+pub(crate) fn open(path: &Path, keys: &[Identity]) -> anyhow::Result<Bundle> {
+    Ok(Bundle::open_with(path, Limits::default(), keys)?)
 }
 
 /// The number of threads to use.

@@ -13,6 +13,7 @@
 //!
 //! Synchronous, with no network and no clock: times are given by the caller.
 
+mod certificate;
 mod index;
 pub mod layout;
 mod limits;
@@ -20,11 +21,13 @@ mod manifest;
 mod path;
 mod read;
 pub mod resources;
+mod seal;
 mod source;
 mod write;
 pub mod yaml;
 mod zip_extra;
 
+pub use certificate::{CERTIFICATE_FACTS, CertificateFacts, is_signed_by};
 pub use limits::Limits;
 pub use manifest::{EntryRecord, FormatVersion, LedgerRow, Manifest, Outcome};
 pub use path::{EntryPath, PathError};
@@ -32,11 +35,12 @@ pub use read::{
     Block, Bundle, Checkpoints, EntryInfo, Form, Interest, OpenError, Problem, ProblemKind,
     Scratch, Task, Visitor,
 };
+pub use seal::{Identity, KeyError, Recipient};
 pub use source::SourceKind;
 pub use write::{BundleWriter, Container, Finished, Size, WriteError, WriterOptions};
 
 /// Lower-case hexadecimal.
-fn hex(bytes: &[u8]) -> String {
+pub fn hex(bytes: &[u8]) -> String {
     let digit = |value: u8| char::from_digit(u32::from(value), 16).unwrap_or('0');
     bytes
         .iter()

@@ -2,6 +2,7 @@
 
 mod check;
 mod permission;
+mod protect;
 mod workflow;
 
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ use crate::resume::output_for;
 
 pub use check::CheckArgs;
 pub use permission::{HandOver, InCluster, JobArgs, Rbac};
+pub use protect::{Deanonymize, Protect, Redact};
 pub use workflow::WorkflowArgs;
 
 const EXAMPLES: &str = "\
@@ -46,7 +48,18 @@ Examples:
   Make a redacted bundle of files gathered by hand:
       linkerd-collect pack ./from-the-customer -o case-4711.tar.gz
 
-Exit codes: 0 bundle complete; 2 no bundle (arguments, cluster, disk); 3 bundle written, some of
+  Redact a bundle that somebody else made:
+      linkerd-collect redact support-bundle.tar.gz -o case-4711.tar.gz
+
+  Encrypt it to whoever will read it, who opens it with `linkerd-analyze --identity FILE`:
+      linkerd-collect --encrypt-to age1... -o case-4711.tar.gz.age
+
+  Send a bundle without names, and read the answer with them:
+      linkerd-collect --anonymize -o case.tar.gz
+      linkerd-collect deanonymize report.txt --key case.tar.gz.key
+
+Exit codes: 0 bundle complete; 2 no bundle that can be sent (arguments, cluster, disk, or a secret
+may be in it: then its name ends with .rejected); 3 bundle written, some of
 its items are missing (its ledger says which and why); 130 stopped by a second Ctrl-C.";
 
 /// Captures everything that a Linkerd diagnosis needs through the Kubernetes API into one
@@ -74,6 +87,10 @@ pub struct Cli {
 pub enum Command {
     /// Makes a redacted, indexed bundle of a folder: files gathered by hand, or an unpacked bundle.
     Pack(Pack),
+    /// Applies today's redaction to an existing bundle, and anonymizes or encrypts it.
+    Redact(Redact),
+    /// Turns the tokens of a report on an anonymized bundle back into names.
+    Deanonymize(Deanonymize),
     /// Prints the least role that a capture needs, and its binding, as YAML.
     Rbac(Rbac),
     /// Says whether a capture would get what it asks for; `linkerd check` shows it too.
@@ -106,6 +123,9 @@ pub struct Pack {
     /// Prints nothing but errors.
     #[arg(short, long)]
     pub quiet: bool,
+    /// What may leave.
+    #[command(flatten)]
+    pub protect: Protect,
 }
 
 /// The forms of a bundle.
@@ -122,9 +142,9 @@ impl Format {
     /// The form asked for, or told by the file's name.
     pub fn choose(asked: Option<Self>, output: Option<&std::path::Path>) -> Self {
         let is_zip = || {
-            output
-                .and_then(|o| o.extension())
-                .is_some_and(|e| e.eq_ignore_ascii_case("zip"))
+            let name = output.and_then(|o| o.file_name()).unwrap_or_default();
+            let name = name.to_string_lossy().to_ascii_lowercase();
+            name.strip_suffix(".age").unwrap_or(&name).ends_with(".zip")
         };
         asked.unwrap_or(if is_zip() { Self::Zip } else { Self::TarGz })
     }
@@ -173,7 +193,7 @@ pub struct Collect {
     pub max_size: Option<u64>,
     /// Tops up a bundle, also an unfinished `.partial` one: keeps what is complete, asks again for
     /// all else, and puts the result in FILE's place unless there is `--output`.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "anonymize")]
     pub resume: Option<PathBuf>,
     /// Opens no port-forward: no metrics, proxy state or presented certificates.
     #[arg(long)]
@@ -201,6 +221,9 @@ pub struct Collect {
     /// What is done around the capture.
     #[command(flatten)]
     pub workflow: WorkflowArgs,
+    /// What may leave.
+    #[command(flatten)]
+    pub protect: Protect,
     /// How to reach the cluster.
     #[command(flatten)]
     pub access: AccessArgs,
@@ -262,6 +285,7 @@ impl Collect {
             dry_run: self.dry_run,
             quiet: self.quiet,
             verbose: self.access.verbose,
+            protect: self.protect,
             access: Access {
                 kubeconfig: self.access.kubeconfig,
                 context: self.access.context,

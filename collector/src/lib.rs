@@ -17,8 +17,12 @@
 //! - [`workflow`]: what is done before and after a capture: log levels, waiting for a sign;
 //! - [`permission`]: what the API server must allow, and the Job that [`in_cluster`] runs;
 //! - [`extension`]: the manners of an extension of the Linkerd CLI, and of a kubectl plugin;
-//! - [`run`]: one run, wave by wave; [`pack`]: a bundle of files gathered by hand.
+//! - [`anonymize`]: puts tokens in the place of names;
+//! - [`verify`]: looks at the finished bundle once more, with other eyes;
+//! - [`run`]: one run, wave by wave; [`pack`]: a bundle of files gathered by hand; [`rewrite`]: a
+//!   bundle made of another.
 
+pub mod anonymize;
 pub mod args;
 pub mod budget;
 pub mod checkpoint;
@@ -30,13 +34,16 @@ pub mod in_cluster;
 pub mod journal;
 pub mod mesh;
 pub mod nodes;
+mod own_key;
 pub mod pack;
 pub mod permission;
 pub mod plan;
 pub mod progress;
 pub mod queue;
+mod reading;
 pub mod redact;
 pub mod resume;
+pub mod rewrite;
 pub mod run;
 pub mod session;
 pub mod sink;
@@ -44,6 +51,7 @@ pub mod slots;
 pub mod sources;
 pub mod spool;
 pub mod stop;
+pub mod verify;
 pub mod workflow;
 
 use std::io::Write;
@@ -84,6 +92,8 @@ pub fn main(cli: Cli) -> ExitStatus {
         }
         Some(Command::Check(args)) => check(args),
         Some(Command::ExtensionMetadata) => extension::metadata(&mut anstream::stdout().lock()),
+        Some(Command::Redact(redact)) => rewrite::redact(&redact),
+        Some(Command::Deanonymize(args)) => anonymize::restore::deanonymize(&args),
         None => collect(cli.collect.into_plan()),
     };
     outcome.unwrap_or_else(|error| {

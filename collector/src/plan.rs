@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::args::Format;
+use crate::args::{Format, Protect};
 use crate::workflow::Workflow;
 
 /// What one run of the collector is to do.
@@ -26,6 +26,8 @@ pub struct Plan {
     pub quiet: bool,
     /// Whether the collector's own log is printed.
     pub verbose: bool,
+    /// What may leave.
+    pub protect: Protect,
     /// How the cluster is reached.
     pub access: Access,
     /// What is captured.
@@ -224,6 +226,8 @@ impl Plan {
         let off = !scope.port_forward;
         said("follow", scope.follow.map(seconds));
         said("no-port-forward", off.then_some(Value::Bool(true)));
+        let anonymize = self.protect.anonymize;
+        said("anonymize", anonymize.then_some(Value::Bool(true)));
         said("context", self.access.context.as_ref().map(|c| json!(c)));
         said("as", self.access.as_user.as_ref().map(|u| json!(u)));
         let groups = &self.access.as_groups;

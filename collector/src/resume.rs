@@ -69,12 +69,24 @@ impl Earlier {
     /// # Errors
     /// When it is none, or does not say what is missing in it.
     pub fn open(path: &Path) -> anyhow::Result<Self> {
+        if Bundle::is_encrypted(path).unwrap_or(false) {
+            let path = path.display();
+            bail!(
+                "`{path}` is encrypted, so nothing can be added to it; collect anew, without `--resume`"
+            );
+        }
         let bundle = Bundle::open(path, Limits::default())?;
         let manifest = bundle.manifest().or_else(|| bundle.unfinished_manifest());
         let manifest = manifest.with_context(|| {
             let path = path.display();
             format!("`{path}` does not say what is missing in it: it has no manifest and no checkpoint; collect anew, without `--resume`")
         })?;
+        if manifest.options.get("anonymize") == Some(&Value::Bool(true)) {
+            let path = path.display();
+            bail!(
+                "`{path}` has tokens in the place of names, so nobody knows whom to ask; collect anew, without `--resume`"
+            );
+        }
         if manifest.ledger.is_empty() {
             let path = path.display();
             bail!(

@@ -152,3 +152,30 @@ fn without_a_size_everything_is_whole() {
     assert_eq!(run.code(), 0, "{}", run.stderr());
     assert_eq!(log_bytes(&run, "shop/mail-2"), log("x", 2000).len() as u64);
 }
+
+#[test]
+fn with_a_size_what_comes_first_is_followed_and_the_rest_is_taken_after_the_window() {
+    let server = Server::start(|asked| match asked.path.as_str() {
+        "/api/v1/pods" => Some(Reply::Json(200, list(&pods()))),
+        path if path.ends_with("/log") && asked.query("follow") == "true" => {
+            Some(Reply::Stall("2026-11-23T00:00:00Z followed\n".to_owned()))
+        }
+        path if path.ends_with("/log") => {
+            Some(Reply::Text("2026-11-23T00:00:00Z taken\n".to_owned()))
+        }
+        _ => None,
+    });
+    let args = ["--max-size", "2M", "--follow", "1s", "--no-port-forward"];
+    let run = collect(&server, &args);
+    assert_eq!(run.code(), 0, "{}", run.stderr());
+    for (pod, how) in [
+        ("linkerd/destination", "followed"),
+        ("shop/sick", "followed"),
+        ("shop/web-2", "taken"),
+    ] {
+        let log = run.entry(&format!(
+            "cluster-resources/pods/logs/{pod}/linkerd-proxy.log"
+        ));
+        assert_eq!(log, format!("2026-11-23T00:00:00Z {how}\n"), "{pod}");
+    }
+}

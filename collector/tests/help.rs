@@ -9,6 +9,7 @@ fn help_is_as_reviewed() {
         ("help-pack", vec!["pack", "--help"]),
         ("help-rbac", vec!["rbac", "--help"]),
         ("help-job", vec!["job", "--help"]),
+        ("help-redact", vec!["redact", "--help"]),
     ] {
         let output = Command::new(env!("CARGO_BIN_EXE_linkerd-collect"))
             .env_clear()

@@ -340,7 +340,7 @@ fn a_jobs_manifest_holds_the_account_the_role_and_a_pod_that_may_do_nothing_else
     assert_eq!(container["securityContext"]["readOnlyRootFilesystem"], true);
     assert_eq!(spec["serviceAccountName"], "linkerd-collect");
     assert_eq!(container["volumeMounts"][0]["mountPath"], "/bundle");
-    for flags in [&["--context", "x"][..], &["--nonsense"]] {
+    for flags in [&["--context", "x"][..], &["--anonymize"], &["--nonsense"]] {
         let output = Command::new(env!("CARGO_BIN_EXE_linkerd-collect"))
             .args(["job", "--"])
             .args(flags)

@@ -161,6 +161,69 @@ fn left(folder: &Path) -> usize {
 }
 
 #[cfg(unix)]
+fn what_it_says_stays_when_it_is_redacted(unfinished: &Path) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("redacted.tar.gz");
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_linkerd-collect"))
+        .args(["redact", "-q", "--anonymize", "-o"])
+        .args([&file, unfinished])
+        .output()
+        .unwrap();
+    let bundle =
+        Bundle::open(&file, Limits::default()).unwrap_or_else(|e| panic!("{e} {output:?}"));
+    let ledger = bundle.manifest().unwrap().ledger;
+    let skipped = |r: &&bundle::LedgerRow| r.outcome == Outcome::Skipped;
+    assert!(
+        ledger
+            .iter()
+            .filter(skipped)
+            .any(|r| r.object.ends_with("/web/app"))
+    );
+    assert!(
+        ledger.iter().all(|r| !r.object.contains("shop")),
+        "{ledger:?}"
+    );
+    without_names(&bundle);
+}
+
+/// There are neither checkpoints nor names.
+fn without_names(bundle: &Bundle) {
+    for entry in bundle.entries() {
+        let path = entry.path.as_str();
+        assert!(
+            !path.contains("checkpoint") && !path.contains("shop"),
+            "{path}"
+        );
+        let text = String::from_utf8(bundle.read(path).unwrap()).unwrap();
+        assert!(!text.contains("shop"), "{path}: {text}");
+    }
+}
+
+#[test]
+fn what_is_encrypted_or_has_no_names_is_not_topped_up() {
+    let sick = sick(|_| None);
+    let hrp = bech32::Hrp::parse("age").unwrap();
+    let recipient = bech32::encode::<bech32::Bech32>(hrp, &[9; 32]).unwrap();
+    for (protect, why) in [
+        (vec!["--anonymize"], "has tokens in the place of names"),
+        (vec!["--encrypt-to", &recipient], "is encrypted"),
+    ] {
+        let args = [&["--no-port-forward"][..], &protect].concat();
+        let run = sick.run(tempfile::tempdir().unwrap(), &args);
+        assert_eq!(run.code(), 0, "{}", run.stderr());
+        let file = run.folder.path().join("out.tar.gz");
+        if let Ok(bundle) = Bundle::open(&file, Limits::default()) {
+            without_names(&bundle);
+        }
+        let before = std::fs::read(&file).unwrap();
+        let run = sick.run(run.folder, &["--resume", "out.tar.gz"]);
+        assert_eq!(run.code(), 2);
+        assert!(run.stderr().contains(why), "{}", run.stderr());
+        assert_eq!(std::fs::read(&file).unwrap(), before);
+    }
+}
+
+#[cfg(unix)]
 #[test]
 fn a_killed_collector_leaves_a_file_that_opens_says_what_is_missing_and_is_topped_up() {
     let sick = sick(|asked| {
@@ -186,6 +249,7 @@ fn a_killed_collector_leaves_a_file_that_opens_says_what_is_missing_and_is_toppe
     };
     assert_eq!(outcome("pods/shop"), Outcome::Complete);
     assert_eq!(outcome("shop/web/app"), Outcome::Skipped);
+    what_it_says_stays_when_it_is_redacted(&partial);
     sick.heal();
     let args = ["--resume", "out.tar.gz.partial", "--no-port-forward"];
     let run = sick.run(folder, &args);

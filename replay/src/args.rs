@@ -22,6 +22,9 @@ Exit codes: 0 served until interrupted, 2 nothing served, otherwise the code of 
 pub struct Args {
     /// A bundle (tar.gz, zip) or the folder of an unpacked one.
     pub bundle: PathBuf,
+    /// The file with the age secret key of an encrypted bundle.
+    #[arg(long, value_name = "FILE")]
+    pub identity: Option<PathBuf>,
     /// The port to listen on; any free one by default.
     #[arg(long, default_value_t = 0)]
     pub port: u16,

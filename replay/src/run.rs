@@ -49,7 +49,9 @@ fn open(args: &Args) -> Result<Replay> {
         pods: args.scale,
         log_bytes: args.log_bytes,
     };
-    let store = Store::open(&args.bundle)?.scaled(&scale)?;
+    let keys = args.identity.as_deref().map(bundle::Identity::read);
+    let keys = keys.transpose()?.unwrap_or_default();
+    let store = Store::open_with(&args.bundle, &keys)?.scaled(&scale)?;
     let replay = Replay::from(store);
     let Some(file) = &args.faults else {
         return Ok(replay);

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bundle::layout::EntryKind;
-use bundle::{Bundle, Limits};
+use bundle::{Bundle, Identity, Limits};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -72,7 +72,15 @@ impl Store {
     /// # Errors
     /// [`OpenError`] when it is no bundle, or holds no objects.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
-        let bundle = Bundle::open(path, Limits::default())?;
+        Self::open_with(path, &[])
+    }
+
+    /// As [`Store::open`], also of a bundle that is encrypted to one of the identities.
+    ///
+    /// # Errors
+    /// As above, and when no identity opens it.
+    pub fn open_with(path: &Path, identities: &[Identity]) -> Result<Self, OpenError> {
+        let bundle = Bundle::open_with(path, Limits::default(), identities)?;
         let loaded = load(&bundle);
         if loaded.objects.is_empty() {
             return Err(OpenError::NoObjects(path.display().to_string()));

@@ -15,7 +15,7 @@ pub(super) enum Content {
 const TAR_HEADER: usize = 512;
 
 /// Magic bytes at the start, and what to tell the user.
-const FOREIGN: [(&[u8], &str); 11] = [
+const FOREIGN: [(&[u8], &str); 12] = [
     (
         b"\x28\xb5\x2f\xfd",
         "a zstd archive; unpack it with `tar --zstd -xf` and give the folder",
@@ -39,7 +39,11 @@ const FOREIGN: [(&[u8], &str); 11] = [
     (b"\x89PNG", "a picture, not a bundle"),
     (
         b"age-encryption.org",
-        "encrypted with age; decrypt it first with `age --decrypt`",
+        "encrypted with age; give the file of your secret key with `--identity FILE`",
+    ),
+    (
+        b"-----BEGIN AGE ENCRYPTED FILE-----",
+        "encrypted with age, as text; decrypt it first with `age --decrypt`",
     ),
     (b"SQLite format 3", "a database, not a bundle"),
 ];

@@ -1,14 +1,13 @@
 //! Our tar.gz with its index: every gzip member is decoded alone.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
 use std::io::{self, Read};
 use std::sync::Arc;
 
 use flate2::{Decompress, FlushDecompress, Status};
 
 use super::deliver::problem_of;
-use super::pread::{Section, read_exact_at};
+use super::pread::{Section, Source, read_exact_at};
 use super::{
     Block, EntryInfo, Interest, OpenError, Problem, ProblemKind, Scratch, Task, Visitor, Work,
 };
@@ -25,7 +24,7 @@ const GZIP_TRAILER: usize = 8;
 
 #[derive(Debug)]
 pub(crate) struct Indexed {
-    file: File,
+    file: Source,
     index: Index,
     infos: Vec<Arc<EntryInfo>>,
 }
@@ -42,7 +41,7 @@ pub(super) enum Part {
 impl Indexed {
     /// Opens the index; `Ok(None)` when there is no footer, a problem when it is unsound.
     pub(super) fn open(
-        file: &File,
+        file: &Source,
         size: u64,
         limits: &Limits,
     ) -> Result<Result<Option<Self>, String>, OpenError> {
@@ -60,10 +59,7 @@ impl Indexed {
                 if let Err(e) = check(&index, offset, limits) {
                     return Ok(Err(e));
                 }
-                let file = match file.try_clone() {
-                    Ok(file) => file,
-                    Err(e) => return Ok(Err(e.to_string())),
-                };
+                let file = file.clone();
                 let infos = index.entries.iter();
                 let infos = infos
                     .map(|e| EntryInfo::new(e.path.clone(), Some(e.bytes)))
@@ -309,7 +305,7 @@ fn lost(info: &EntryInfo, piece: &Piece, error: &io::Error) -> Problem {
 }
 
 /// Reads the index by way of the footer, with the offset of its member.
-fn read_index(file: &File, size: u64) -> io::Result<Option<(Index, u64)>> {
+fn read_index(file: &Source, size: u64) -> io::Result<Option<(Index, u64)>> {
     let Some(footer_at) = size.checked_sub(FOOTER_BYTES as u64) else {
         return Ok(None);
     };

@@ -29,7 +29,10 @@ use folder::Folder;
 pub(crate) use indexed::Indexed;
 use stream::Stream;
 
+use pread::Source;
+
 use crate::layout::EntryKind;
+use crate::seal::{Identity, MAGIC};
 use crate::{EntryPath, Limits, Manifest};
 
 /// How many bytes of a file are looked at to tell what it is.
@@ -268,6 +271,32 @@ impl Bundle {
     /// [`OpenError`] when it cannot be read as a bundle at all. What is wrong inside is a
     /// [`Problem`], told when the tasks run.
     pub fn open(path: &Path, limits: Limits) -> Result<Self, OpenError> {
+        Self::open_with(path, limits, &[])
+    }
+
+    /// Whether a file is encrypted with age.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn is_encrypted(path: &Path) -> io::Result<bool> {
+        if path.is_dir() {
+            return Ok(false);
+        }
+        let mut start = Vec::new();
+        let file = File::open(path)?.take(MAGIC.len() as u64);
+        { file }.read_to_end(&mut start)?;
+        Ok(start == MAGIC)
+    }
+
+    /// As [`Bundle::open`], also of a file that is encrypted with age to one of the identities.
+    ///
+    /// # Errors
+    /// [`OpenError`] as above, and when no identity opens the file.
+    pub fn open_with(
+        path: &Path,
+        limits: Limits,
+        identities: &[Identity],
+    ) -> Result<Self, OpenError> {
         let failed = |source| OpenError::Io {
             path: path.to_owned(),
             source,
@@ -276,7 +305,7 @@ impl Bundle {
         let inner = if metadata.is_dir() {
             Inner::Folder(Folder::open(path, &limits).map_err(failed)?)
         } else {
-            open_file(path, metadata.len(), &limits)?
+            open_file(path, metadata.len(), &limits, identities)?
         };
         Ok(Self {
             path: path.to_owned(),
@@ -315,7 +344,9 @@ impl Bundle {
             .file_name()
             .unwrap_or(self.path.as_os_str())
             .to_string_lossy();
-        let archive = [".tar.gz", ".tgz", ".tar", ".zip", ".partial"];
+        let archive = [
+            ".partial", ".age", ".tar.gz", ".tgz", ".tar", ".zip", ".partial",
+        ];
         let bare = archive.iter().fold(name.as_ref(), |name, ext| {
             name.strip_suffix(ext).unwrap_or(name)
         });
@@ -415,7 +446,12 @@ impl Bundle {
     }
 }
 
-fn open_file(path: &Path, size: u64, limits: &Limits) -> Result<Inner, OpenError> {
+fn open_file(
+    path: &Path,
+    size: u64,
+    limits: &Limits,
+    identities: &[Identity],
+) -> Result<Inner, OpenError> {
     let failed = |source| OpenError::Io {
         path: path.to_owned(),
         source,
@@ -425,8 +461,21 @@ fn open_file(path: &Path, size: u64, limits: &Limits) -> Result<Inner, OpenError
             path: path.to_owned(),
         });
     }
+    let wrong = |what: String| OpenError::WrongForm {
+        path: path.to_owned(),
+        what,
+    };
     let file = File::open(path).map_err(failed)?;
-    let head = head(&file, size).map_err(failed)?;
+    let mut file = Source::plain(file);
+    let mut size = size;
+    let mut start = head(&file, size).map_err(failed)?;
+    let is_sealed = start.starts_with(MAGIC);
+    if is_sealed && !identities.is_empty() {
+        let sealed = File::open(path).map_err(failed)?;
+        (file, size) = Source::sealed(sealed, size, identities).map_err(wrong)?;
+        start = head(&file, size).map_err(failed)?;
+    }
+    let head = start;
     match detect(&head) {
         Content::Gzip => open_gzip(path, file, size, limits),
         Content::Tar => {
@@ -441,16 +490,17 @@ fn open_file(path: &Path, size: u64, limits: &Limits) -> Result<Inner, OpenError
             let infos = zip.infos().map(Arc::clone).collect();
             Ok(Inner::Zip(zip, infos))
         }
+        Content::Text if is_sealed => Err(wrong(
+            "encrypted, and no archive; decrypt it with `age --decrypt` and give the file"
+                .to_owned(),
+        )),
         Content::Text => Ok(Inner::Single(Folder::of_file(path, size))),
-        Content::Foreign(what) => Err(OpenError::WrongForm {
-            path: path.to_owned(),
-            what: what.to_owned(),
-        }),
+        Content::Foreign(what) => Err(wrong(what.to_owned())),
     }
 }
 
 /// Opens a tar.gz with or without our index, or a single file packed with gzip.
-fn open_gzip(path: &Path, file: File, size: u64, limits: &Limits) -> Result<Inner, OpenError> {
+fn open_gzip(path: &Path, file: Source, size: u64, limits: &Limits) -> Result<Inner, OpenError> {
     let notice = match Indexed::open(&file, size, limits) {
         Ok(Ok(Some(indexed))) => return Ok(Inner::Indexed(Box::new(indexed))),
         Ok(Ok(None)) => None,
@@ -503,7 +553,7 @@ fn open_gzip(path: &Path, file: File, size: u64, limits: &Limits) -> Result<Inne
 }
 
 /// The first bytes of a file.
-fn head(file: &File, size: u64) -> io::Result<Vec<u8>> {
+fn head(file: &Source, size: u64) -> io::Result<Vec<u8>> {
     let mut head = Vec::new();
     pread::Section::new(file, 0, size)
         .take(HEAD_BYTES)

@@ -1,13 +1,12 @@
 //! A tar or tar.gz without an index, read front to back.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::sync::{Arc, OnceLock};
 
 use super::deliver::{Delivery, End, kind_of, problem_of, pump};
 use super::names::{entry_path, link_target, top_folder};
-use super::pread::Section;
+use super::pread::{Section, Source};
 use super::{Block, EntryInfo, Interest, Problem, ProblemKind, Scratch, Task, Visitor, Work};
 use crate::Limits;
 
@@ -21,7 +20,7 @@ const READ_BYTES: usize = 256 << 10;
 
 #[derive(Debug)]
 pub(super) struct Stream {
-    file: File,
+    file: Source,
     size: u64,
     is_packed: bool,
     top: Option<String>,
@@ -37,7 +36,7 @@ struct Listing {
 }
 
 impl Stream {
-    pub(super) fn new(file: File, size: u64, is_packed: bool, notice: Option<Problem>) -> Self {
+    pub(super) fn new(file: Source, size: u64, is_packed: bool, notice: Option<Problem>) -> Self {
         let mut stream = Self {
             file,
             size,

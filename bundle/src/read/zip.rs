@@ -1,7 +1,6 @@
 //! A zip: ours, whose blocks are decoded in any order, or a foreign one, entry by entry.
 
 use std::collections::BTreeSet;
-use std::fs::File;
 use std::io::{self, Read};
 use std::sync::Arc;
 
@@ -9,7 +8,7 @@ use flate2::bufread::DeflateDecoder;
 
 use super::deliver::{Delivery, kind_of, problem_of, pump};
 use super::names::{entry_path, top_folder};
-use super::pread::{Section, read_exact_at};
+use super::pread::{Section, Source, read_exact_at};
 use super::zip_walk;
 use super::{Block, EntryInfo, Interest, Problem, ProblemKind, Scratch, Task, Visitor, Work};
 use crate::Limits;
@@ -23,7 +22,7 @@ const MAX_BLOCK_BYTES: u64 = 64 << 20;
 
 #[derive(Debug)]
 pub(super) struct Zip {
-    file: File,
+    file: Source,
     entries: Vec<Member>,
     problems: Vec<Problem>,
 }
@@ -65,7 +64,7 @@ pub(super) enum Part {
 }
 
 impl Zip {
-    pub(super) fn open(file: File, size: u64, limits: &Limits) -> Self {
+    pub(super) fn open(file: Source, size: u64, limits: &Limits) -> Self {
         let mut zip = Self {
             file,
             entries: Vec::new(),
@@ -90,7 +89,8 @@ impl Zip {
 
     /// Reads the directory through the `zip` crate, which checks it.
     fn central_directory(&mut self, size: u64) -> io::Result<Vec<(Place, Option<Vec<ZipBlock>>)>> {
-        let reader = io::BufReader::new(self.file.try_clone()?);
+        let file = self.file.clone();
+        let reader = io::BufReader::new(Section::new(&file, 0, size));
         let archive = zip::ZipArchive::new(reader).map_err(io::Error::other)?;
         let mut places = Vec::with_capacity(archive.len());
         for number in 0..archive.len() {

@@ -1,10 +1,9 @@
 //! Finds the entries of a zip that has no directory, by walking from local header to local
 //! header: what is left when the writer was killed.
 
-use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 
-use super::pread::{Section, read_exact_at};
+use super::pread::{Section, Source, read_exact_at};
 use super::zip::{Method, Place};
 use crate::zip_extra::ZipBlock;
 
@@ -13,7 +12,7 @@ const DESCRIPTOR_FLAG: u16 = 1 << 3;
 const READ_BYTES: usize = 256 << 10;
 
 /// The entries up to where the file ends or stops making sense.
-pub(super) fn walk(file: &File, size: u64) -> Vec<(Place, Option<Vec<ZipBlock>>)> {
+pub(super) fn walk(file: &Source, size: u64) -> Vec<(Place, Option<Vec<ZipBlock>>)> {
     let mut places = Vec::new();
     let mut at = 0;
     while let Ok(Some((place, next))) = local_entry(file, at, size) {
@@ -28,7 +27,7 @@ pub(super) fn walk(file: &File, size: u64) -> Vec<(Place, Option<Vec<ZipBlock>>)
 }
 
 /// Reads the entry whose header is at `at`; gives it and where the next one starts.
-fn local_entry(file: &File, at: u64, size: u64) -> io::Result<Option<(Place, u64)>> {
+fn local_entry(file: &Source, at: u64, size: u64) -> io::Result<Option<(Place, u64)>> {
     let mut header = [0; LOCAL_HEADER];
     read_exact_at(file, &mut header, at)?;
     let mut fields = Fields(&header);
@@ -76,7 +75,7 @@ fn local_entry(file: &File, at: u64, size: u64) -> io::Result<Option<(Place, u64
 }
 
 /// Finds the end of an entry whose sizes are not told before its data, by inflating it.
-fn measured(file: &File, place: Place, data: u64, size: u64) -> (Place, u64) {
+fn measured(file: &Source, place: Place, data: u64, size: u64) -> (Place, u64) {
     let source = BufReader::with_capacity(READ_BYTES, Section::new(file, data, size));
     let mut decoder = flate2::bufread::DeflateDecoder::new(source);
     let mut crc = crc32fast::Hasher::new();

@@ -7,6 +7,7 @@
 mod blocks;
 mod json;
 mod keep;
+mod output;
 mod pool;
 mod tar_gz;
 mod zip;
@@ -17,8 +18,9 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use crate::{EntryPath, EntryRecord, Manifest};
+use crate::{EntryPath, EntryRecord, Manifest, Recipient};
 use blocks::Blocks;
+use output::Output;
 use tar_gz::TarGzWriter;
 use zip::ZipWriter;
 
@@ -125,10 +127,25 @@ impl BundleWriter {
     /// # Errors
     /// [`WriteError::Io`] when the file cannot be made.
     pub fn create(path: &Path, options: WriterOptions) -> Result<Self, WriteError> {
+        Self::create_sealed(path, options, &[])
+    }
+
+    /// As [`BundleWriter::create`], encrypted with age to the recipients, if there are any. No
+    /// unencrypted byte reaches the disk.
+    ///
+    /// # Errors
+    /// [`WriteError::Io`] when the file cannot be made or the host gives no random bytes.
+    pub fn create_sealed(
+        path: &Path,
+        options: WriterOptions,
+        recipients: &[Recipient],
+    ) -> Result<Self, WriteError> {
         let mut partial = path.as_os_str().to_owned();
         partial.push(".partial");
         let partial = PathBuf::from(partial);
-        let file = std::fs::File::create(&partial).map_err(|source| WriteError::Io {
+        let file = std::fs::File::create(&partial);
+        let output = file.and_then(|file| Output::new(file, recipients));
+        let file = output.map_err(|source| WriteError::Io {
             path: partial.clone(),
             source,
         })?;
@@ -245,7 +262,21 @@ impl BundleWriter {
     ///
     /// # Errors
     /// [`WriteError::Io`] when the disk is full.
-    pub fn finish(mut self, mut manifest: Manifest) -> Result<Finished, WriteError> {
+    pub fn finish(self, manifest: Manifest) -> Result<Finished, WriteError> {
+        let path = self.path.clone();
+        let finished = self.close(manifest)?;
+        match std::fs::rename(&finished.path, &path) {
+            Ok(()) => Ok(Finished { path, ..finished }),
+            Err(source) => Err(WriteError::Io { path, source }),
+        }
+    }
+
+    /// As [`BundleWriter::finish`], but leaves the file under the name that it was written under,
+    /// for whoever looks at it before it gets its own.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn close(mut self, mut manifest: Manifest) -> Result<Finished, WriteError> {
         self.records.sort_by(|a, b| a.path.cmp(&b.path));
         manifest.entries = std::mem::take(&mut self.records);
         let entries = manifest.entries.len() as u64 + 1;
@@ -277,12 +308,8 @@ impl BundleWriter {
             FormWriter::Zip(writer) => writer.finish(),
         };
         let bytes = bytes.map_err(failed)?;
-        std::fs::rename(&self.partial, &self.path).map_err(|source| WriteError::Io {
-            path: self.path.clone(),
-            source,
-        })?;
         Ok(Finished {
-            path: self.path,
+            path: self.partial,
             bytes,
             entries,
         })

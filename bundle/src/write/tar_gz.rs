@@ -1,13 +1,13 @@
 //! The tar.gz container: one gzip member per block, the index as the last tar entry.
 
 use std::collections::VecDeque;
-use std::fs::File;
 use std::io::{self, Write};
 
 use flate2::{Compression, GzBuilder};
 
 use super::blocks::{BLOCK_BYTES, Blocks};
 use super::json;
+use super::output::Output;
 use super::pool::{Packed, Pool};
 use super::{AppendError, Size, WriterOptions};
 use crate::EntryPath;
@@ -19,7 +19,7 @@ const TAR_BLOCK: usize = 512;
 
 #[derive(Debug)]
 pub(super) struct TarGzWriter {
-    pub(super) file: File,
+    pub(super) file: Output,
     pool: Pool,
     options: WriterOptions,
     /// The part of the tar stream that is not yet handed to the pool.
@@ -34,7 +34,7 @@ pub(super) struct TarGzWriter {
 }
 
 impl TarGzWriter {
-    pub(super) fn new(file: File, options: WriterOptions) -> Self {
+    pub(super) fn new(file: Output, options: WriterOptions) -> Self {
         let pool = Pool::new(options.threads, compress);
         let (members, entries, open) = (VecDeque::new(), Vec::new(), Vec::new());
         let (tar_bytes, next_member, written, plain_written) = (0, 0, 0, 0);
@@ -139,8 +139,7 @@ impl TarGzWriter {
         self.cut()?;
         self.drain()?;
         self.file.write_all(&footer(index_offset, crc))?;
-        self.file.sync_all()?;
-        Ok(self.written + FOOTER_BYTES as u64)
+        self.file.finish(self.written + FOOTER_BYTES as u64)
     }
 
     fn push(&mut self, bytes: &[u8]) {

@@ -1,13 +1,13 @@
 //! The zip container: each entry's deflate stream is a run of independently compressed blocks,
 //! each ended by a full flush, so that a block decodes alone.
 
-use std::fs::File;
 use std::io::{self, Write};
 
 use flate2::{Compress, Compression, FlushCompress, Status};
 use jiff::tz::TimeZone;
 
 use super::blocks::Blocks;
+use super::output::Output;
 use super::pool::{Packed, Pool};
 use super::{AppendError, Size, WriterOptions};
 use crate::EntryPath;
@@ -28,7 +28,7 @@ const FILE_MODE: u32 = 0o100_644 << 16;
 
 #[derive(Debug)]
 pub(super) struct ZipWriter {
-    file: File,
+    file: Output,
     pool: Pool,
     options: WriterOptions,
     written: u64,
@@ -47,7 +47,7 @@ struct ZipEntry {
 }
 
 impl ZipWriter {
-    pub(super) fn new(file: File, options: WriterOptions) -> Self {
+    pub(super) fn new(file: Output, options: WriterOptions) -> Self {
         let pool = Pool::new(options.threads, compress);
         Self {
             file,
@@ -108,8 +108,7 @@ impl ZipWriter {
         }
         let size = self.written - start;
         self.put(&end_records(entries.len() as u64, start, size))?;
-        self.file.sync_all()?;
-        Ok(self.written)
+        self.file.finish(self.written)
     }
 
     fn put(&mut self, bytes: &[u8]) -> io::Result<()> {

@@ -127,6 +127,9 @@ impl JobArgs {
             ("--dry-run", plan.dry_run),
             ("--kubeconfig", access.kubeconfig.is_some()),
             ("--context", access.context.is_some()),
+            ("--resume", plan.resume.is_some()),
+            // Its key file would stay behind in the pod.
+            ("--anonymize", plan.protect.anonymize),
         ];
         if let Some((flag, _)) = outside.iter().find(|(_, is_said)| *is_said) {
             let text = format!("`{flag}` has no meaning inside the cluster; leave it out\n");

@@ -4,10 +4,8 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-use serde_json::Value;
-
-use crate::redact::{Counts, TextRedactor, object, yaml};
-use crate::sources::read_page;
+use crate::redact::entry::{self, Shape, shape};
+use crate::redact::{Counts, TextRedactor};
 use crate::spool::{Content, SpoolFolder};
 
 /// Bytes of a file of objects that is read as a whole.
@@ -35,7 +33,9 @@ pub(super) fn clean(
 ) -> io::Result<Result<Content, String>> {
     let mut open = File::open(file)?;
     let mut start = Vec::new();
-    (&mut open).take(8 << 10).read_to_end(&mut start)?;
+    (&mut open)
+        .take(entry::HEAD_BYTES as u64)
+        .read_to_end(&mut start)?;
     if PACKED.iter().any(|p| start.starts_with(p)) {
         let reason = "it is compressed, so no secret can be taken out of it; unpack it first";
         return Ok(Err(reason.to_owned()));
@@ -60,35 +60,8 @@ pub(super) fn clean(
         // As PowerShell's `>` writes it.
         bytes = from_utf16(&bytes).into_bytes();
     }
-    let clean = match shape {
-        Shape::Json => json(bytes, counts),
-        Shape::Yaml => yaml_text(&bytes, counts),
-        Shape::Text => text(&bytes, counts),
-    };
+    let clean = entry::redact(shape, bytes, counts);
     Ok(Ok(Content::from_bytes(clean)))
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Shape {
-    Json,
-    Yaml,
-    Text,
-}
-
-fn shape(name: &str, start: &[u8]) -> Shape {
-    let name = name.to_ascii_lowercase();
-    let ends = |ends: &[&str]| ends.iter().any(|end| name.ends_with(end));
-    let first = start.trim_ascii_start();
-    let is_yaml = [&b"apiVersion:"[..], b"kind:", b"---\n", b"items:"]
-        .iter()
-        .any(|begin| first.starts_with(begin));
-    if ends(&[".json"]) || (first.starts_with(b"{") && !ends(&[".log", ".txt", ".ndjson"])) {
-        Shape::Json
-    } else if ends(&[".yaml", ".yml"]) || (is_yaml && !ends(&[".log"])) {
-        Shape::Yaml
-    } else {
-        Shape::Text
-    }
 }
 
 fn stream(
@@ -112,67 +85,6 @@ fn stream(
     counts.merge(&redactor.finish(&mut clean));
     spool.write(&clean)?;
     Ok(spool.finish())
-}
-
-fn text(bytes: &[u8], counts: &mut Counts) -> Vec<u8> {
-    let mut redactor = TextRedactor::default();
-    let mut clean = Vec::with_capacity(bytes.len());
-    redactor.push(bytes, &mut clean);
-    counts.merge(&redactor.finish(&mut clean));
-    clean
-}
-
-fn yaml_text(bytes: &[u8], counts: &mut Counts) -> Vec<u8> {
-    let clean = yaml::redact(&String::from_utf8_lossy(bytes), counts);
-    text(clean.as_bytes(), counts)
-}
-
-/// Objects as JSON; as they were if there is no secret in them, else one object per line.
-fn json(bytes: Vec<u8>, counts: &mut Counts) -> Vec<u8> {
-    let mut found = Counts::default();
-    let clean = list(&bytes, &mut found).or_else(|| {
-        let mut value: Value = serde_json::from_slice(&bytes).ok()?;
-        object::redact(&mut value, &mut found);
-        Some(value.to_string() + "\n")
-    });
-    match clean {
-        Some(_) if found.is_empty() => bytes,
-        Some(clean) => {
-            counts.merge(&found);
-            clean.into_bytes()
-        }
-        // Not JSON after all, or several documents one after the other.
-        None => yaml_text(&bytes, counts),
-    }
-}
-
-/// A Kubernetes list; `None` if it is something else.
-fn list(bytes: &[u8], counts: &mut Counts) -> Option<String> {
-    let kind = list_kind(bytes)?;
-    let mut items = Vec::new();
-    let head = read_page(bytes, &mut |mut item| {
-        object::redact_item(&mut item, &kind, counts);
-        items.push(item.to_string());
-        Ok(())
-    });
-    let head = head.ok()?;
-    Some(format!(
-        "{},\"items\":[\n{}\n]}}\n",
-        head.open(),
-        items.join(",\n")
-    ))
-}
-
-/// The kind of a list, read without building its objects.
-fn list_kind(bytes: &[u8]) -> Option<String> {
-    #[derive(serde::Deserialize)]
-    struct Head {
-        kind: String,
-        #[serde(rename = "items")]
-        _items: Vec<serde::de::IgnoredAny>,
-    }
-    let head: Head = serde_json::from_slice(bytes).ok()?;
-    head.kind.ends_with("List").then_some(head.kind)
 }
 
 fn from_utf16(bytes: &[u8]) -> String {

@@ -21,6 +21,7 @@ use serde_json::{Value, json};
 use crate::args::{Format, Pack};
 use crate::exit::ExitStatus;
 use crate::redact::Counts;
+use crate::rewrite::{first_name, first_recipients, settle};
 use crate::run::{COLLECTOR, Summary, folder_of, name_of, threads};
 use crate::sources::VERSION_YAML;
 use crate::spool::{Content, SpoolFolder};
@@ -44,7 +45,7 @@ pub fn pack(args: &Pack) -> anyhow::Result<ExitStatus> {
     let format = Format::choose(args.format, args.output.as_deref());
     let output = match &args.output {
         Some(output) => output.clone(),
-        None => default_output(&args.folder, format)?,
+        None => default_output(&args.folder, &args.protect.extension(format))?,
     };
     let (manifest, complaint) = existing_manifest(&root);
     let time = capture_time(manifest.as_ref(), &found)?;
@@ -55,8 +56,11 @@ pub fn pack(args: &Pack) -> anyhow::Result<ExitStatus> {
         threads: threads(),
     };
     let spools = SpoolFolder::new(&folder_of(&output), 128 << 10);
+    let first = first_name(&output, &args.protect);
+    let recipients = first_recipients(&args.protect)?;
+    let writer = BundleWriter::create_sealed(&first, options, &recipients)?;
     let mut packing = Packing {
-        writer: BundleWriter::create(&output, options)?,
+        writer,
         redactions: Counts::default(),
         rows: Vec::new(),
     };
@@ -71,7 +75,8 @@ pub fn pack(args: &Pack) -> anyhow::Result<ExitStatus> {
     let kubernetes_version = kubernetes_version(&root);
     let (writer, manifest) = packing.into_manifest(manifest, &time, kubernetes_version);
     let summary = Summary::of(&manifest.ledger);
-    let finished = writer.finish(manifest)?;
+    let written = writer.close(manifest)?;
+    let finished = settle(written, &output, format, &args.protect)?;
     if !args.quiet {
         let mut out = anstream::stderr().lock();
         drop(say(&mut out, &left_out, &time));
@@ -103,12 +108,12 @@ fn is_ours(path: &EntryPath) -> bool {
     )
 }
 
-fn default_output(folder: &Path, format: Format) -> anyhow::Result<PathBuf> {
+fn default_output(folder: &Path, extension: &str) -> anyhow::Result<PathBuf> {
     let whole = folder
         .canonicalize()
         .with_context(|| format!("cannot find `{}`", folder.display()))?;
     let name = name_of(&whole);
-    Ok(PathBuf::from(format!("{name}.{}", format.extension())))
+    Ok(PathBuf::from(format!("{name}.{extension}")))
 }
 
 /// The manifest that is there, or why there is none although there is a file.
@@ -141,7 +146,8 @@ fn kubernetes_version(root: &Path) -> Option<String> {
     Some(value.get("string")?.as_str()?.to_owned())
 }
 
-fn row(object: &str, outcome: Outcome, reason: Option<String>) -> LedgerRow {
+/// A row about something of the bundle itself.
+pub(crate) fn row(object: &str, outcome: Outcome, reason: Option<String>) -> LedgerRow {
     LedgerRow {
         source: SourceKind::Bundle,
         object: object.to_owned(),

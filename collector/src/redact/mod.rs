@@ -8,11 +8,20 @@
 //! What must survive, because it is evidence: certificates and public keys, identities, names,
 //! addresses, paths of files that hold secrets, and every line break.
 
+mod anchors;
+mod arguments;
+mod assigned;
+mod detect;
+mod encoded;
+pub mod entry;
 pub mod names;
 pub mod object;
-mod patterns;
 mod private_key;
 mod text;
+mod tokens;
+mod urls;
+mod value;
+mod windows;
 pub mod yaml;
 
 use std::collections::BTreeMap;

@@ -3,7 +3,8 @@
 use serde_json::{Map, Value};
 
 use super::text::redact_string;
-use super::{Counts, marker, names, yaml};
+use super::{Counts, arguments, marker, names, yaml};
+use crate::sources::ALLOWED_CONFIG_MAPS;
 
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
@@ -13,8 +14,10 @@ const MAX_DEPTH: usize = 128;
 /// Takes secrets out of an object, a list of objects or any other JSON value:
 ///
 /// - `managedFields` and the last-applied annotation are dropped;
-/// - values of environment variables, of flags in `args` and `command`, and of `ConfigMap` keys
-///   go if their names smell of a secret;
+/// - values of environment variables, of flags in `args` and `command`, of `ConfigMap` keys and of
+///   fields go if their names smell of a secret, those of variables and arguments also if they
+///   look drawn at random;
+/// - all values of a `ConfigMap` that is not one of [`ALLOWED_CONFIG_MAPS`] go;
 /// - `data` and `stringData` of a `Secret` go whole;
 /// - every string goes through the text patterns, and one that is JSON itself is walked too.
 pub fn redact(value: &mut Value, counts: &mut Counts) {
@@ -68,22 +71,51 @@ fn walk_map(map: &mut Map<String, Value>, inherited: Kind, depth: usize, counts:
     if map.remove("managedFields").is_some() {
         counts.add("managed-fields");
     }
+    pair(map, counts);
+    key_in_json(map, counts);
+    let is_allowed = kind != Kind::ConfigMap || is_allowed(map);
     for (key, value) in map.iter_mut() {
         match (key.as_str(), &mut *value) {
             ("data" | "stringData" | "binaryData", Value::Object(data)) if kind == Kind::Secret => {
-                blank(data, counts);
+                blank(data, "secret-data", counts);
+            }
+            ("data" | "binaryData", Value::Object(data)) if !is_allowed => {
+                blank(data, "config-map", counts);
             }
             ("data" | "binaryData", Value::Object(data)) if kind == Kind::ConfigMap => {
                 config_map_data(data, counts);
             }
             ("annotations", Value::Object(annotations)) => drop_last_applied(annotations, counts),
-            ("args" | "command", Value::Array(words)) => flags(words, counts),
-            (_, Value::Array(items)) if is_env(key) => env(items, counts),
+            ("args" | "command", Value::Array(words)) => arguments::redact(words, counts),
+            // Labels choose objects, and no secret can.
+            ("labels" | "matchLabels", Value::Object(_)) => continue,
+            (_, Value::String(text)) => field(key, text, counts),
             _ => {}
         }
         // What lies below no longer is the object itself, but a list's items still are.
         let below = if key == "items" { kind } else { Kind::Other };
         walk(value, below, depth - 1, counts);
+    }
+}
+
+/// Whether the values of this `ConfigMap` are collected at all.
+fn is_allowed(map: &Map<String, Value>) -> bool {
+    let metadata = |field: &str| map.get("metadata")?.get(field)?.as_str();
+    let (name, namespace) = (metadata("name"), metadata("namespace"));
+    // The list that the objects are in has no name.
+    map.contains_key("items")
+        || ALLOWED_CONFIG_MAPS
+            .iter()
+            .any(|(allowed, from)| Some(*allowed) == name && from.may_be(namespace.unwrap_or("")))
+}
+
+/// A field or annotation whose name tells.
+fn field(key: &str, text: &mut String, counts: &mut Counts) {
+    let is_short = !text.contains('\n') && !text.starts_with(['{', '[']);
+    let key = key.rsplit('/').next().unwrap_or(key);
+    if is_short && names::holds_secret(key, text) {
+        *text = marker("field");
+        counts.add("field");
     }
 }
 
@@ -93,14 +125,11 @@ fn drop_last_applied(annotations: &mut Map<String, Value>, counts: &mut Counts) 
     }
 }
 
-fn is_env(key: &str) -> bool {
-    key == "env" || key.ends_with("Env")
-}
-
-fn blank(data: &mut Map<String, Value>, counts: &mut Counts) {
-    for value in data.values_mut() {
-        *value = Value::String(marker("secret-data"));
-        counts.add("secret-data");
+fn blank(data: &mut Map<String, Value>, kind: &'static str, counts: &mut Counts) {
+    let is_left = |value: &Value| value.as_str().is_none_or(|v| !v.starts_with("[REDACTED:"));
+    for value in data.values_mut().filter(|v| is_left(v)) {
+        *value = Value::String(marker(kind));
+        counts.add(kind);
     }
 }
 
@@ -116,51 +145,25 @@ fn config_map_data(data: &mut Map<String, Value>, counts: &mut Counts) {
     }
 }
 
-fn env(items: &mut [Value], counts: &mut Counts) {
-    for item in items {
-        let name = item.get("name").and_then(Value::as_str).unwrap_or_default();
-        if !names::smells_of_secret(name) {
-            continue;
-        }
-        if let Some(Value::String(value)) = item.get_mut("value")
-            && !names::is_harmless(value)
-        {
-            *value = marker("env");
-            counts.add("env");
-        }
+/// A pair of name and value: an environment variable, a header, a parameter.
+fn pair(map: &mut Map<String, Value>, counts: &mut Counts) {
+    let name = map.get("name").and_then(Value::as_str).map(str::to_owned);
+    if let (Some(name), Some(Value::String(value))) = (name, map.get_mut("value"))
+        && (names::holds_secret(&name, value) || names::is_random_value(&name, value))
+    {
+        *value = marker("env");
+        counts.add("env");
     }
 }
 
-/// `--password=x`, and `--password` followed by `x`.
-fn flags(words: &mut [Value], counts: &mut Counts) {
-    let mut takes_value = false;
-    for word in words {
-        let Value::String(text) = word else {
-            takes_value = false;
-            continue;
-        };
-        let is_flag = text.starts_with('-');
-        if takes_value && !is_flag && !names::is_harmless(text) {
-            *text = marker("argument");
-            counts.add("argument");
-            takes_value = false;
-            continue;
-        }
-        takes_value = false;
-        match text.split_once('=') {
-            Some((name, value)) if is_flag || is_variable(name) => {
-                if names::smells_of_secret(name) && !names::is_harmless(value) {
-                    *text = format!("{name}={}", marker("argument"));
-                    counts.add("argument");
-                }
-            }
-            _ => takes_value = is_flag && names::smells_of_secret(text),
+/// The members of a key in JSON (RFC 7517) that must stay private.
+fn key_in_json(map: &mut Map<String, Value>, counts: &mut Counts) {
+    for member in ["d", "p", "q", "dp", "dq", "qi", "oth", "k"] {
+        if map.contains_key("kty") && map.contains_key(member) {
+            map.insert(member.to_owned(), Value::String(marker("private-key")));
+            counts.add("private-key");
         }
     }
-}
-
-fn is_variable(name: &str) -> bool {
-    name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }
 
 fn redact_text(text: &mut String, depth: usize, counts: &mut Counts) {
@@ -170,9 +173,6 @@ fn redact_text(text: &mut String, depth: usize, counts: &mut Counts) {
         && let Ok(mut inner) = serde_json::from_str::<Value>(text)
     {
         let mut found = Counts::default();
-        if let Value::Array(items) = &mut inner {
-            env(items, &mut found);
-        }
         walk(&mut inner, Kind::Other, depth - 1, &mut found);
         if !found.is_empty() {
             counts.merge(&found);

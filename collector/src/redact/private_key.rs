@@ -1,5 +1,6 @@
 //! Private keys in PEM form: over several lines (each perhaps with a log's timestamp before it),
-//! or on one line with literal `\n` inside a JSON string.
+//! or on one line with literal `\n` inside a JSON string. Also `PuTTY`'s form, and the lines of a
+//! key file in base64.
 
 use std::sync::LazyLock;
 
@@ -7,7 +8,7 @@ use memchr::memmem;
 use regex::bytes::Regex;
 
 /// Words without which no private key begins.
-const HINT: &[u8] = b"PRIVATE KEY";
+const HINTS: [&[u8]; 2] = [b"PRIVATE", b"Private-Lines"];
 
 /// Lines after a beginning that may belong to the key. A 16,384-bit RSA key has about 200.
 const MAX_LINES: u32 = 400;
@@ -16,14 +17,17 @@ const MAX_LINES: u32 = 400;
 const LONG_RUN: usize = 40;
 
 static BEGIN: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"(?-u)-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----").ok()
+    let text = r"(?-u)-{4,5}(?: |%20|\+)?BEGIN[A-Z0-9 %+_-]{1,60}PRIVATE(?: |%20|\+)KEY(?:(?: |%20|\+)BLOCK)?(?: |%20|\+)?-{4,5}|Private-Lines: *[0-9]+";
+    Regex::new(text).ok()
 });
-static END: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(r"(?-u)-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----").ok());
+static END: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    let text = r"(?-u)-{4,5}(?: |%20|\+)?END[A-Z0-9 %+_-]{1,60}PRIVATE(?: |%20|\+)KEY(?:(?: |%20|\+)BLOCK)?(?: |%20|\+)?-{4,5}|Private-MAC: *[0-9a-f]+";
+    Regex::new(text).ok()
+});
 
 /// Whether the text may hold the beginning of a key.
 pub(super) fn may_begin(text: &[u8]) -> bool {
-    memmem::find(text, HINT).is_some()
+    HINTS.iter().any(|hint| memmem::find(text, hint).is_some())
 }
 
 /// Where the first beginning of a key is, and where its marker ends.
@@ -41,6 +45,8 @@ pub(super) fn end(text: &[u8]) -> Option<usize> {
 #[derive(Debug, Default)]
 pub(super) struct Inside {
     lines: u32,
+    /// Whether it is a file in base64, which has no marker at its end.
+    is_encoded: bool,
 }
 
 /// What a line is while a key is open.
@@ -55,6 +61,14 @@ pub(super) enum Part {
 }
 
 impl Inside {
+    /// In a key file in base64, whose first line is over.
+    pub(super) fn encoded() -> Self {
+        Self {
+            lines: 0,
+            is_encoded: true,
+        }
+    }
+
     /// Judges one line without its line break.
     pub(super) fn judge(&mut self, line: &[u8]) -> Part {
         self.lines += 1;
@@ -66,6 +80,9 @@ impl Inside {
         }
         let start = timestamp_len(line);
         let body = line.get(start..).unwrap_or_default();
+        if self.is_encoded {
+            return encoded_part(body, start, line.len());
+        }
         if is_key_line(body, self.lines) {
             return Part::Body(start, line.len());
         }
@@ -76,6 +93,16 @@ impl Inside {
     }
 }
 
+/// Lines of such a file are of one length, but for the last.
+fn encoded_part(body: &[u8], start: usize, end: usize) -> Part {
+    let indent = body.len() - body.trim_ascii_start().len();
+    match body.trim_ascii() {
+        text if text.len() < 4 || !text.iter().all(|b| is_base64(*b)) => Part::Other,
+        text if text.len() < 60 => Part::Last(end),
+        _ => Part::Body(start + indent, end),
+    }
+}
+
 fn is_base64(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=')
 }
@@ -83,10 +110,17 @@ fn is_base64(byte: u8) -> bool {
 fn is_key_line(body: &[u8], line: u32) -> bool {
     let body = body.trim_ascii();
     let is_header = line <= 4
-        && [&b"Proc-Type:"[..], b"DEK-Info:", b"Version:", b"Comment:"]
-            .iter()
-            .any(|header| body.starts_with(header));
-    is_header || body.iter().all(|b| is_base64(*b))
+        && [
+            &b"Proc-Type:"[..],
+            b"DEK-Info:",
+            b"Version:",
+            b"Comment:",
+            b"Hash:",
+            b"Subject:",
+        ]
+        .iter()
+        .any(|header| body.starts_with(header));
+    is_header || body.starts_with(b"[REDACTED:") || body.iter().all(|b| is_base64(*b))
 }
 
 fn long_run(line: &[u8]) -> Option<(usize, usize)> {

@@ -1,7 +1,8 @@
 //! Redacts a stream of lines, whatever the borders of the chunks it comes in.
 
+use super::detect::{self, Found};
 use super::private_key::{self, Inside, Part};
-use super::{Counts, marker, patterns};
+use super::{Counts, marker};
 
 /// Bytes of a line that are judged at once; a longer line is cut where no secret is.
 const MAX_PIECE: usize = 1 << 20;
@@ -127,13 +128,14 @@ impl TextRedactor {
 
     fn short_lines(&mut self, text: &[u8], out: &mut Vec<u8>) {
         let start = self.swallow(text);
-        let text = tail(text, start);
-        if self.key.is_none() && !private_key::may_begin(text) {
-            self.apply_patterns(text, out);
-        } else {
-            for line in text.split_inclusive(|b| *b == b'\n') {
-                self.one_line(line, out);
-            }
+        let mut rest = tail(text, start);
+        // Without a key in sight all lines are judged at once.
+        if self.key.is_none() && !private_key::may_begin(rest) {
+            let done = self.apply(rest, out);
+            rest = tail(rest, done);
+        }
+        for line in rest.split_inclusive(|b| *b == b'\n') {
+            self.one_line(line, out);
         }
     }
 
@@ -158,7 +160,7 @@ impl TextRedactor {
             }
         }
         while let Some((begin, _)) = private_key::begin(rest) {
-            self.apply_patterns(head(rest, begin), out);
+            self.apply(head(rest, begin), out);
             self.counts.add("private-key");
             out.extend_from_slice(marker("private-key").as_bytes());
             rest = tail(rest, begin);
@@ -169,26 +171,44 @@ impl TextRedactor {
                 rest = tail(rest, without_break(rest).len());
             }
         }
-        self.apply_patterns(rest, out);
+        self.apply(rest, out);
     }
 
-    fn apply_patterns(&mut self, text: &[u8], out: &mut Vec<u8>) {
+    /// Takes the secrets out that detectors find, up to one that may go on in the next line. Says
+    /// how far it came.
+    fn apply(&mut self, text: &[u8], out: &mut Vec<u8>) -> usize {
         let mut done = 0;
-        while let Some(found) = patterns::next(text, done) {
-            let before = text.get(done..found.secret.start).unwrap_or_default();
-            out.extend_from_slice(before);
-            out.extend_from_slice(marker(found.kind).as_bytes());
-            self.counts.add(found.kind);
-            done = found.secret.end;
+        for Found {
+            kind,
+            secret,
+            goes_on,
+            ..
+        } in detect::find(text)
+        {
+            out.extend_from_slice(text.get(done..secret.start).unwrap_or_default());
+            out.extend_from_slice(marker(kind).as_bytes());
+            self.counts.add(kind);
+            done = secret.end;
+            let break_len = match tail(text, done) {
+                [b'\n', ..] => 1,
+                [b'\r', b'\n', ..] => 2,
+                _ => continue,
+            };
+            if goes_on {
+                out.extend_from_slice(head(tail(text, done), break_len));
+                self.key = Some(Inside::encoded());
+                return done + break_len;
+            }
         }
         out.extend_from_slice(tail(text, done));
+        text.len()
     }
 }
 
 /// Redacts one string as a text of its own; `None` if there was nothing to take out.
 pub(super) fn redact_string(text: &str, counts: &mut Counts) -> Option<String> {
     let bytes = text.as_bytes();
-    if !private_key::may_begin(bytes) && patterns::next(bytes, 0).is_none() {
+    if !private_key::may_begin(bytes) && detect::find(bytes).is_empty() {
         return None;
     }
     let mut redactor = TextRedactor::default();
@@ -203,7 +223,6 @@ pub(super) fn redact_string(text: &str, counts: &mut Counts) -> Option<String> {
 
 /// The secret that stands across `cut`, from the first to the last byte of its pattern.
 fn secret_over(text: &[u8], cut: usize) -> Option<(usize, usize)> {
-    let mut from = 0;
     let mut over = None;
     if private_key::may_begin(text) {
         let mut at = 0;
@@ -217,16 +236,12 @@ fn secret_over(text: &[u8], cut: usize) -> Option<(usize, usize)> {
             at = end;
         }
     }
-    while let Some(found) = patterns::next(text, from) {
-        if found.whole.start >= cut {
-            break;
-        }
-        if cut < found.whole.end {
-            let start = over.map_or(found.whole.start, |(s, _)| s.min(found.whole.start));
-            let end = over.map_or(found.whole.end, |(_, e)| e.max(found.whole.end));
+    for Found { whole, .. } in detect::find(text) {
+        if whole.start < cut && cut < whole.end {
+            let start = over.map_or(whole.start, |(s, _)| s.min(whole.start));
+            let end = over.map_or(whole.end, |(_, e)| e.max(whole.end));
             over = Some((start, end));
         }
-        from = found.secret.end;
     }
     over
 }

@@ -84,7 +84,10 @@ impl State {
         } else if is_secret && matches!(value.as_bytes().first(), Some(b'|' | b'>')) {
             self.block = Some(key_indent);
             counts.add("yaml-value");
-        } else if is_secret && !names::is_harmless(unquoted(value)) {
+        } else if is_secret
+            && !names::is_harmless(unquoted(value))
+            && (self.data.is_some() || is_env_value || names::holds_secret(key, unquoted(value)))
+        {
             let at = line.len() - line.trim_start_matches(' ').len() + text.len() - value.len();
             counts.add("yaml-value");
             return replace(line, at, "yaml-value", out);

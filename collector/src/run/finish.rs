@@ -24,6 +24,10 @@ pub(crate) const COLLECTOR: &str = concat!("linkerd-collect ", env!("CARGO_PKG_V
 const UNFINISHED: &str = "the bundle is not finished; what was captured is in the file that ends \
      with `.partial`, which opens, and which `--resume` tops up";
 
+/// The same where the file is encrypted.
+const UNFINISHED_SEALED: &str = "the bundle is not finished, and what was captured is encrypted, \
+     so that it cannot be topped up; collect anew";
+
 /// What a bundle is closed with.
 pub(super) struct Frame {
     /// The manifest as it was known before anything was captured.
@@ -53,7 +57,13 @@ pub(super) fn finish(
     // What is written now may be large in a large cluster; what is known of it is no longer needed.
     drop((sink, mesh));
     let written = writing.wait().context("the writing thread ended early")?;
-    let writer = written.writer.context(UNFINISHED)?;
+    let is_sealed = plan.protect.seals();
+    let unfinished = if is_sealed {
+        UNFINISHED_SEALED
+    } else {
+        UNFINISHED
+    };
+    let writer = written.writer.context(unfinished)?;
     let mut writer = writer.context("there is no bundle to finish")?;
     let mut ledger = written.ledger;
     let (log, counts) = journal.redacted();
@@ -71,17 +81,20 @@ pub(super) fn finish(
         ..frame.head
     };
     let (stopped, quiet) = (stop.reason(), plan.quiet);
-    let mut finished = writer.finish(manifest).context(UNFINISHED)?;
-    frame.target.settle(&mut finished)?;
+    let written = writer.close(manifest).context(unfinished)?;
     progress.finish();
+    let finished = frame.target.settle(written, &plan)?;
     if !quiet {
         let mut out = anstream::stderr().lock();
         if let Some(reason) = &stopped {
+            let more = (!is_sealed).then(|| {
+                let file = finished.path.display();
+                format!(", and `--resume {file}` tops it up")
+            });
+            let more = more.unwrap_or_default();
             drop(writeln!(
                 out,
-                "{reason}; what was not yet captured is marked as skipped, and \
-                 `--resume {}` tops it up",
-                finished.path.display()
+                "{reason}; what was not yet captured is marked as skipped{more}"
             ));
         }
         // A stderr that is gone does not make the bundle worse.

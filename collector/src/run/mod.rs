@@ -28,6 +28,7 @@ use crate::progress::Progress;
 use crate::queue::Queue;
 use crate::redact::Counts;
 use crate::resume::{Earlier, TakenOver};
+use crate::rewrite::{first_name, first_recipients, settle};
 use crate::session::Session;
 use crate::sink::{Desk, Sink, Writing};
 use crate::sources;
@@ -264,33 +265,31 @@ fn close(
 /// The file that is written.
 struct Target {
     file: PathBuf,
-    /// The file that is written first, if it is another one.
+    /// What it is called while it is written, before `.partial`.
     first: PathBuf,
+    /// The unfinished bundle in whose place it goes, if one is topped up.
+    unfinished: Option<PathBuf>,
     /// The bundle's name: that of its top folder.
     name: String,
 }
 
 impl Target {
     fn choose(plan: &Plan, cluster: &str, at: Timestamp) -> Self {
-        let Some(file) = &plan.output else {
-            let time = at.strftime("%Y%m%dT%H%M%SZ");
-            let name = format!("linkerd-bundle-{}-{time}", plain(cluster));
-            let file = PathBuf::from(format!("{name}.{}", plan.format.extension()));
-            return Self {
-                first: file.clone(),
-                file,
-                name,
-            };
+        let (file, name) = match &plan.output {
+            Some(file) => (file.clone(), name_of(file)),
+            None => default_file(plan, cluster, at),
         };
         // An unfinished bundle that is topped up must not be written over while it is read.
         let mut unfinished = file.as_os_str().to_owned();
         unfinished.push(".partial");
         let unfinished = PathBuf::from(unfinished);
-        let is_read = plan.resume.as_ref() == Some(&unfinished);
+        let unfinished = Some(unfinished).filter(|u| plan.resume.as_ref() == Some(u));
+        let first = || first_name(&file, &plan.protect);
         Self {
-            name: name_of(file),
-            first: if is_read { unfinished } else { file.clone() },
-            file: file.clone(),
+            first: unfinished.clone().unwrap_or_else(first),
+            unfinished,
+            name,
+            file,
         }
     }
 
@@ -310,18 +309,32 @@ impl Target {
             mtime,
             threads: threads(),
         };
-        Ok(BundleWriter::create(&self.first, options)?)
+        let recipients = first_recipients(&plan.protect)?;
+        let writer = BundleWriter::create_sealed(&self.first, options, &recipients)?;
+        Ok(writer)
     }
 
-    /// Gives the finished bundle its name.
-    fn settle(&self, finished: &mut Finished) -> anyhow::Result<()> {
-        if self.first != self.file {
-            std::fs::rename(&self.first, &self.file)
-                .with_context(|| format!("cannot write `{}`", self.file.display()))?;
-            finished.path.clone_from(&self.file);
+    /// Looks at the bundle that was written once more, and gives it its name.
+    fn settle(&self, written: Finished, plan: &Plan) -> anyhow::Result<Finished> {
+        let finished = settle(written, &self.file, plan.format, &plan.protect)?;
+        if let Some(unfinished) = &self.unfinished {
+            let shown = unfinished.display();
+            std::fs::remove_file(unfinished).with_context(|| format!("cannot remove `{shown}`"))?;
         }
-        Ok(())
+        Ok(finished)
     }
+}
+
+/// What a bundle is called unless that is said: its file, and its top folder.
+fn default_file(plan: &Plan, cluster: &str, at: Timestamp) -> (PathBuf, String) {
+    let time = at.strftime("%Y%m%dT%H%M%SZ");
+    let name = if plan.protect.anonymize {
+        format!("linkerd-bundle-{time}")
+    } else {
+        format!("linkerd-bundle-{}-{time}", plain(cluster))
+    };
+    let file = PathBuf::from(format!("{name}.{}", plan.protect.extension(plan.format)));
+    (file, name)
 }
 
 /// Threads that compress. More would only wait: a cluster does not answer faster.
@@ -338,9 +351,10 @@ pub(crate) fn folder_of(file: &Path) -> PathBuf {
 /// A bundle's name, told by its file's.
 pub(crate) fn name_of(file: &Path) -> String {
     let name = file.file_name().unwrap_or_default().to_string_lossy();
+    let name = name.strip_suffix(".age").unwrap_or(&name);
     let ends = [".tar.gz", ".tgz", ".zip"];
     let stem = ends.iter().find_map(|end| name.strip_suffix(end));
-    let stem = plain(stem.unwrap_or(&name));
+    let stem = plain(stem.unwrap_or(name));
     if stem.is_empty() {
         "linkerd-bundle".to_owned()
     } else {

@@ -34,6 +34,16 @@ pub enum From {
     Extensions,
 }
 
+impl From {
+    /// Whether it may be this namespace, as far as its name tells.
+    pub fn may_be(self, namespace: &str) -> bool {
+        match self {
+            Self::Namespace(only) => namespace == only,
+            Self::Anywhere | Self::Extensions => true,
+        }
+    }
+}
+
 /// The listing of all that are allowed.
 pub(super) fn listing(resource: &Resource) -> Listing {
     Listing {

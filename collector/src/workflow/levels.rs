@@ -16,6 +16,7 @@ use super::{Chosen, LogLevel, Tools, cannot_list, pods};
 use crate::cluster::{AdminConnection, Answer, Cluster, Trouble};
 use crate::mesh::{ContainerState, Pod};
 use crate::progress::say;
+use crate::redact::{Counts, redact_line};
 use crate::session::{Captured, Item, Session};
 use crate::spool::Content;
 
@@ -162,9 +163,13 @@ impl Levels {
                 session.journal.note("info", &line);
                 continue;
             }
+            let mut former = raised.former;
+            let mut counts = Counts::default();
+            redact_line(&mut former, &mut counts);
+            session.count(&counts);
             let told = result.map(|at| {
                 let told = json!({
-                    "former": raised.former,
+                    "former": former,
                     "raised_to": raised.level.as_str(),
                     "raised_at": raised.at,
                     "restored_at": at,

@@ -2,12 +2,15 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use bundle::CERTIFICATE_FACTS;
 
 /// A block of a PEM text.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Block {
     /// The DER of a certificate.
     Certificate(Vec<u8>),
+    /// What stands in the place of a certificate in an anonymized bundle, as JSON.
+    Facts(Vec<u8>),
     /// A block of another kind, by its label.
     Other(String),
     /// A block that cannot be read, and why.
@@ -36,18 +39,17 @@ fn block(text: &str) -> Block {
     let Some((label, body)) = text.split_once(DASHES) else {
         return Block::Broken("its first line is cut".to_owned());
     };
-    if !matches!(
-        label,
-        "CERTIFICATE" | "X509 CERTIFICATE" | "TRUSTED CERTIFICATE"
-    ) {
-        return Block::Other(label.chars().take(60).collect());
-    }
+    let kind = match label {
+        "CERTIFICATE" | "X509 CERTIFICATE" | "TRUSTED CERTIFICATE" => Block::Certificate,
+        CERTIFICATE_FACTS => Block::Facts,
+        _ => return Block::Other(label.chars().take(60).collect()),
+    };
     let Some((body, _)) = body.split_once("-----END ") else {
         return Block::Broken("it is cut before its last line".to_owned());
     };
     let body: String = body.split_whitespace().collect();
     match STANDARD.decode(body) {
-        Ok(der) => Block::Certificate(der),
+        Ok(content) => kind(content),
         Err(e) => Block::Broken(format!("it is no base64: {e}")),
     }
 }

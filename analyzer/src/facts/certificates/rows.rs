@@ -38,7 +38,7 @@ fn more_fields(row: Row, certificate: &Certificate) -> Row {
         .opt("path_len", certificate.path_len)
         .set("self_signed", certificate.is_self_issued())
         .set("key", certificate.key())
-        .set("key_kind", certificate.key_kind)
+        .set("key_kind", certificate.key_kind.as_str())
         .set("key_bits", certificate.key_bits)
         .set("signature", certificate.signature.as_str())
         .set("supported_crypto", is_supported(certificate))
@@ -53,7 +53,7 @@ fn more_fields(row: Row, certificate: &Certificate) -> Row {
 /// Whether `linkerd check` takes the key and the signature for supported.
 fn is_supported(certificate: &Certificate) -> bool {
     let key = matches!(
-        (certificate.key_kind, certificate.key_bits),
+        (certificate.key_kind.as_str(), certificate.key_bits),
         ("EC", 256) | ("RSA", 2048 | 4096)
     );
     let signature = matches!(
@@ -116,7 +116,10 @@ pub(super) fn problems(anchors: &Anchors<'_>, places: &[Place]) -> Vec<Fact> {
         }
         for (at, certificate) in place.certificates.iter().enumerate() {
             let before = place.certificates.get(..at).unwrap_or_default();
-            if before.iter().any(|b| b.der == certificate.der) {
+            if before
+                .iter()
+                .any(|b| b.fingerprint == certificate.fingerprint)
+            {
                 let detail = format!("`{}` is in it twice", certificate.name());
                 facts.push(problem(place, "duplicate", &detail));
             }

@@ -34,7 +34,7 @@ fn what_a_certificate_says_is_read() {
     );
     assert!(!leaf.is_ca && issuer.is_ca);
     assert_eq!(leaf.authority_key_id, issuer.subject_key_id);
-    assert!(leaf.purposes.contains(&"server") && leaf.purposes.contains(&"client"));
+    assert!(leaf.purposes == ["server", "client"]);
 }
 
 #[test]
@@ -64,7 +64,7 @@ fn a_root_replaced_under_the_same_name_is_a_bad_signature() {
 #[test]
 fn an_ended_root_stops_go_but_not_the_proxies() {
     let (chain, mut root) = (read(OLD_CHAIN), read(OLD_ROOT));
-    root[0].not_after = at() - jiff::SignedDuration::from_hours(1);
+    root[0].facts.not_after = at() - jiff::SignedDuration::from_hours(1);
     assert_eq!(
         verify(&chain, &root, at(), Rules::Webpki).verdict,
         Verdict::Ok
@@ -88,14 +88,14 @@ fn each_way_in_which_a_chain_fails_has_its_name() {
     assert_eq!(name(&chain[..1], &root, at()), "unknown-issuer");
     assert_eq!(name(&chain, &[], at()), "unknown-issuer");
     let mut no_ca = chain.clone();
-    no_ca[1].is_ca = false;
+    no_ca[1].facts.is_ca = false;
     assert_eq!(name(&no_ca, &root, at()), "not-a-ca");
     let mut limited = chain.clone();
-    limited[1].permitted = vec!["example.com".to_owned()];
+    limited[1].facts.permitted = vec!["example.com".to_owned()];
     assert_eq!(name(&limited, &root, at()), "name-constraint");
     let mut server_only = chain.clone();
-    server_only[1].has_purposes = true;
-    server_only[1].purposes = vec!["server"];
+    server_only[1].facts.has_purposes = true;
+    server_only[1].facts.purposes = vec!["server".to_owned()];
     assert_eq!(name(&server_only, &root, at()), "wrong-usage");
     assert_eq!(
         verify(&server_only, &root, at(), Rules::Go).verdict,
@@ -106,7 +106,7 @@ fn each_way_in_which_a_chain_fails_has_its_name() {
 #[test]
 fn a_root_that_allows_no_issuer_below_it_stops_go_alone() {
     let (chain, mut root) = (read(OLD_CHAIN), read(OLD_ROOT));
-    root[0].path_len = Some(0);
+    root[0].facts.path_len = Some(0);
     assert_eq!(
         verify(&chain, &root, at(), Rules::Webpki).verdict,
         Verdict::Ok

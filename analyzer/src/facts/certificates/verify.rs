@@ -5,8 +5,6 @@
 //! and for which an anchor must be valid itself.
 
 use jiff::Timestamp;
-use x509_parser::certificate::X509Certificate;
-use x509_parser::prelude::FromDer;
 
 use super::parse::Certificate;
 
@@ -123,7 +121,10 @@ impl<'a> Path<'a> {
         self.is_for_tls(self.leaf)?;
         // Go accepts a leaf that is itself among the anchors; servers of webhooks often have
         // such a certificate.
-        let own = self.anchors.iter().find(|a| a.der == self.leaf.der);
+        let own = self
+            .anchors
+            .iter()
+            .find(|a| a.fingerprint == self.leaf.fingerprint);
         if let Some(own) = own.filter(|own| self.rules == Rules::Go || own.is_ca) {
             return Ok(&own.fingerprint);
         }
@@ -136,7 +137,7 @@ impl<'a> Path<'a> {
             return Err(Verdict::PathTooLong(child.name().to_owned()));
         }
         let mut worst = Verdict::UnknownIssuer(child.issuer.clone());
-        let is_parent = |c: &&Certificate| c.subject_name == child.issuer_name;
+        let is_parent = |c: &&Certificate| c.subject_id == child.issuer_id;
         for anchor in self.anchors.iter().filter(is_parent) {
             match self.is_anchored(child, anchor, depth) {
                 Ok(()) => return Ok(&anchor.fingerprint),
@@ -144,7 +145,7 @@ impl<'a> Path<'a> {
             }
         }
         let parents = self.pool.iter().filter(is_parent);
-        for parent in parents.filter(|p| p.der != child.der) {
+        for parent in parents.filter(|p| p.fingerprint != child.fingerprint) {
             let found = self.is_below(child, parent, depth);
             match found.and_then(|()| self.above(parent, depth + 1)) {
                 Ok(anchor) => return Ok(anchor),
@@ -180,7 +181,7 @@ impl<'a> Path<'a> {
         let name = || parent.name().to_owned();
         is_signed_by(child, parent)?;
         self.is_in_time(parent)?;
-        let may_sign = parent.usages.is_empty() || parent.usages.contains(&"cert-sign");
+        let may_sign = parent.usages.is_empty() || parent.usages.iter().any(|u| u == "cert-sign");
         if !parent.is_ca || !may_sign {
             return Err(Verdict::NotCa(name()));
         }
@@ -205,10 +206,9 @@ impl<'a> Path<'a> {
     /// A proxy presents its certificate as a server and as a client; a Go client asks for
     /// servers only.
     fn is_for_tls(&self, certificate: &Certificate) -> Result<(), Verdict> {
-        let has = |purpose| {
-            !certificate.has_purposes
-                || certificate.purposes.contains(&"any")
-                || certificate.purposes.contains(&purpose)
+        let has = |purpose: &str| {
+            let mut stated = certificate.purposes.iter();
+            !certificate.has_purposes || stated.any(|p| p == "any" || p == purpose)
         };
         if has("server") && (self.rules == Rules::Go || has("client")) {
             Ok(())
@@ -233,12 +233,14 @@ impl<'a> Path<'a> {
 }
 
 fn is_signed_by(certificate: &Certificate, parent: &Certificate) -> Result<(), Verdict> {
-    let parsed = X509Certificate::from_der(&certificate.der)
-        .ok()
-        .zip(X509Certificate::from_der(&parent.der).ok());
-    let is_signed = parsed.is_some_and(|((_, child), (_, parent))| {
-        child.verify_signature(Some(parent.public_key())).is_ok()
-    });
+    let is_signed = if certificate.der.is_empty() {
+        certificate.signed_by.contains(&parent.public_key)
+    } else if parent.der.is_empty() {
+        // The signature was seen to hold or not before the parent's names went, and is not known.
+        certificate.issuer_id == parent.subject_id
+    } else {
+        bundle::is_signed_by(&certificate.der, &parent.der)
+    };
     if is_signed {
         Ok(())
     } else {

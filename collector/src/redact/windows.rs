@@ -1,0 +1,244 @@
+//! Secrets told by what surrounds them, each by a pattern of its own that is tried only near
+//! words without which it cannot match.
+
+use std::sync::LazyLock;
+
+use regex::bytes::Regex;
+
+use super::detect::Found;
+use super::names;
+
+/// A pattern and where it is tried.
+pub(super) struct Window {
+    kind: &'static str,
+    /// Beginnings of four bytes, or of three and any fourth.
+    pub(super) anchors: &'static [&'static str],
+    /// Bytes before and after the anchor that the pattern may see.
+    reach: (usize, usize),
+    /// Whether the value must look drawn at random.
+    is_random: bool,
+    /// Has exactly one capture group: what is replaced.
+    pattern: &'static str,
+}
+
+const fn window(
+    kind: &'static str,
+    anchors: &'static [&'static str],
+    reach: (usize, usize),
+    pattern: &'static str,
+) -> Window {
+    Window {
+        kind,
+        anchors,
+        reach,
+        is_random: false,
+        pattern,
+    }
+}
+
+/// The patterns.
+pub(super) const WINDOWS: &[Window] = &[
+    window(
+        "webhook-url",
+        &["slac"],
+        (10, 300),
+        r"hooks\.slack(?:-gov)?\.com\\?/(?:services|workflows|triggers)\\?/([A-Za-z0-9_/\\+-]{16,})",
+    ),
+    window(
+        "webhook-url",
+        &["webh"],
+        (40, 500),
+        r"(?:/api\\?/webhooks\\?/|webhook\.office\.com\\?/)([^\s\x22'<>]{20,})",
+    ),
+    window(
+        "telegram-token",
+        &[":AA"],
+        (16, 80),
+        r"\b([0-9]{8,12}:AA[A-Za-z0-9_-]{30,})",
+    ),
+    window(
+        "azure-secret",
+        &["8Q~", "7Q~"],
+        (4, 60),
+        r"(?:^|[^A-Za-z0-9_.~-])([A-Za-z0-9_.~-]{3}[78]Q~[A-Za-z0-9_.~-]{30,})",
+    ),
+    window(
+        "terraform-token",
+        &[".atl"],
+        (20, 120),
+        r"\b([A-Za-z0-9]{10,}\.atlasv1\.[A-Za-z0-9_=-]{40,})",
+    ),
+    window(
+        "mailchimp-key",
+        &[
+            "-us1", "-us2", "-us3", "-us4", "-us5", "-us6", "-us7", "-us8", "-us9",
+        ],
+        (40, 8),
+        r"\b([0-9a-f]{32}-us[0-9]{1,2})\b",
+    ),
+    window(
+        "url-password",
+        &["3a%2"],
+        (10, 300),
+        r"(?i:%3A%2F%2F)[^%\s]*%3A([^\s&\x22']+?)%40",
+    ),
+    window(
+        "url-password",
+        &["e:th"],
+        (8, 300),
+        r"thin:[^/\s@:]+/([^@\s]+)@",
+    ),
+    window(
+        "private-key",
+        &[
+            "\"d\":", "\"d\" ", "\"p\":", "\"q\":", "dp\":", "dq\":", "qi\":", "\"k\":", "d\\\":",
+            "k\\\":", "d\\\\\\", "k\\\\\\",
+        ],
+        (4, 900),
+        r#"\\*"(?:d|p|q|dp|dq|qi|k)\\*"\s*:\s*\\*"([A-Za-z0-9_-]{20,})"#,
+    ),
+    window(
+        "private-key",
+        &["<d>", "<p>", "<q>", "<dp>", "<dq>", "rseq"],
+        (16, 900),
+        r"<(?:D|P|Q|DP|DQ|InverseQ)>([A-Za-z0-9+/=]{20,})",
+    ),
+    window(
+        "argument",
+        &["curl", "CURL"],
+        (0, 500),
+        r#"(?i)\bcurl\b.{0,400}?\s(?:-u|--user|--proxy-user|-U)[ =]?['"]?[^\s:'"]+:([^\s'"]+)"#,
+    ),
+    window(
+        "argument",
+        &["mysq", "mari", "mong"],
+        (0, 500),
+        r#"\b(?:mysql|mysqldump|mysqladmin|mysqlimport|mariadb|mariadb-dump|mongo|mongosh|mongodump|mongorestore)\b.{0,400}?\s-p ?['"]?([^\s'"-][^\s'"]*)"#,
+    ),
+    window(
+        "argument",
+        &["t lo"],
+        (8, 200),
+        r#"\bvault login ['"]?([^\s'"=-]{12,})"#,
+    ),
+    window(
+        "argument",
+        &["sshp"],
+        (0, 200),
+        r#"\bsshpass\s+-p ?['"]?([^\s'"]+)"#,
+    ),
+    window(
+        "argument",
+        &["s-cl"],
+        (8, 400),
+        r#"\bredis-cli\b.{0,300}?\s(?:-a|--pass)[ =]['"]?([^\s'"]+)"#,
+    ),
+    window(
+        "argument",
+        &["ldap"],
+        (0, 500),
+        r#"\bldap(?:search|modify|add|whoami|delete|passwd|compare)\b.{0,400}?\s-w ?['"]?([^\s'"]+)"#,
+    ),
+    window(
+        "argument",
+        &["logi"],
+        (60, 400),
+        r#"\blogin\b.{0,300}?\s(?:-p|--password)[ =]['"]?([^\s'"]+)"#,
+    ),
+    window(
+        "argument",
+        &["logi", "mach"],
+        (0, 300),
+        r"\blogin\s+\S+\s+password\s+(\S+)",
+    ),
+    window(
+        "sql-password",
+        &["d by"],
+        (12, 300),
+        r"(?i)identified\s+(?:with\s+\S+\s+)?by\s+(?:password\s+)?\\*['\x22]([^'\x22\\]+)",
+    ),
+    window(
+        "sql-password",
+        &["pass"],
+        (0, 300),
+        r"(?i)\bpassword\s+\\*'([^'\\]+)",
+    ),
+    window(
+        "password-hash",
+        &[
+            "$2a$", "$2b$", "$2x$", "$2y$", "$apr", "$arg", "$pbk", "$scr", "$6$", "$5$", "$y$",
+        ],
+        (0, 300),
+        r"(\$(?:2[abxy]|5|6|y|apr1|argon2i?d?|pbkdf2[a-z0-9-]*|scrypt)\$[^\s:\x22'<>,;]{20,})",
+    ),
+    Window {
+        is_random: true,
+        ..window(
+            "aws-secret-key",
+            &["akia", "asia"],
+            (400, 400),
+            r"(?:^|[^A-Za-z0-9/+=])([A-Za-z0-9/+]{40})(?:$|[^A-Za-z0-9/+=])",
+        )
+    },
+];
+
+static PATTERNS: LazyLock<Vec<Option<Regex>>> = LazyLock::new(|| {
+    let compile = |w: &Window| Regex::new(&format!("(?-u){}", w.pattern)).ok();
+    WINDOWS.iter().map(compile).collect()
+});
+
+/// Tries one pattern around `at`, within its line.
+pub(super) fn look(number: usize, text: &[u8], at: usize, found: &mut Vec<Found>) {
+    let (Some(window), Some(Some(pattern))) = (WINDOWS.get(number), PATTERNS.get(number)) else {
+        return;
+    };
+    let from = at.saturating_sub(window.reach.0);
+    let before = text.get(from..at).unwrap_or_default();
+    let from = memchr::memrchr(b'\n', before).map_or(from, |end| from + end + 1);
+    let rest = text.get(at..).unwrap_or_default();
+    let rest = rest.get(..window.reach.1).unwrap_or(rest);
+    let to = at + memchr::memchr(b'\n', rest).unwrap_or(rest.len());
+    let seen = text.get(from..to).unwrap_or_default();
+    for captures in pattern.captures_iter(seen) {
+        let (Some(whole), Some(group)) = (captures.get(0), captures.get(1)) else {
+            continue;
+        };
+        let told = String::from_utf8_lossy(group.as_bytes());
+        let is_secret = if window.is_random {
+            names::looks_random(&told)
+        } else {
+            !names::is_harmless(&told)
+        };
+        if !is_secret {
+            continue;
+        }
+        let shift = |range: std::ops::Range<usize>| from + range.start..from + range.end;
+        let secret = shift(group.range());
+        // What the window cut off goes along.
+        let more = text.get(secret.end..).unwrap_or_default().iter();
+        let is_cut = whole.end() == seen.len() && group.end() == seen.len();
+        let more = more
+            .take_while(|b| is_cut && b.is_ascii_alphanumeric())
+            .count();
+        let whole = shift(whole.range());
+        let whole = whole.start.min(at)..(secret.end + more).max(at);
+        found.push(Found::new(
+            window.kind,
+            whole,
+            secret.start..secret.end + more,
+        ));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_pattern_compiles_and_has_one_group() {
+        for window in WINDOWS {
+            let pattern = Regex::new(&format!("(?-u){}", window.pattern)).unwrap();
+            assert_eq!(pattern.captures_len(), 2, "{}", window.pattern);
+        }
+    }
+}

@@ -1,4 +1,4 @@
-//! What the API server must allow. One table, [`needs`], from which the role is printed, the
+//! What the API server must allow. One table, [`needs()`], from which the role is printed, the
 //! preflight tells what will be missing, and the Job gets its rights.
 
 mod check;

@@ -72,7 +72,7 @@ impl Need {
     }
 }
 
-/// Everything that this plan asks for, but for the paths of [`NON_RESOURCE_PATHS`].
+/// Everything that this plan asks for, but for the paths of `NON_RESOURCE_PATHS`.
 pub fn needs(plan: &Plan) -> Vec<Need> {
     let mut needs: Vec<Need> = RESOURCES.iter().map(built_in).collect();
     needs.extend(custom());

@@ -58,11 +58,7 @@ pub(super) fn finish(
     drop((sink, mesh));
     let written = writing.wait().context("the writing thread ended early")?;
     let is_sealed = plan.protect.seals();
-    let unfinished = if is_sealed {
-        UNFINISHED_SEALED
-    } else {
-        UNFINISHED
-    };
+    let unfinished = unfinished(is_sealed);
     let writer = written.writer.context(unfinished)?;
     let mut writer = writer.context("there is no bundle to finish")?;
     let mut ledger = written.ledger;
@@ -72,8 +68,11 @@ pub(super) fn finish(
     redactions.merge(&counts);
     // Items end in any order; a ledger in the plan's order can be read and compared.
     ledger.sort_by(|a, b| (a.source, &a.object).cmp(&(b.source, &b.object)));
-    let summary = Summary::of(&ledger);
     let is_replay = cluster.server_date().is_some_and(|d| d.is_replay);
+    if is_replay {
+        forget_times(&mut ledger);
+    }
+    let summary = Summary::of(&ledger);
     let manifest = Manifest {
         finished_at: (!is_replay).then(Timestamp::now),
         redactions: sum(redactions.into_map(), &frame.redacted),
@@ -105,6 +104,22 @@ pub(super) fn finish(
     } else {
         ExitStatus::Complete
     })
+}
+
+/// A replay stands still at a time of its own: when its items were asked for says nothing about the
+/// clocks in them.
+fn forget_times(ledger: &mut [LedgerRow]) {
+    for row in ledger {
+        row.at = None;
+    }
+}
+
+fn unfinished(is_sealed: bool) -> &'static str {
+    if is_sealed {
+        UNFINISHED_SEALED
+    } else {
+        UNFINISHED
+    }
 }
 
 /// Counts by kind of both.

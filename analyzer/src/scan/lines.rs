@@ -375,7 +375,7 @@ mod tests {
         let mut lines = Vec::new();
         for (_, group) in groups {
             count += group.count;
-            lines.extend(group.first_lines.keys());
+            lines.extend(group.first_lines.iter().filter_map(|e| e.line));
         }
         (count, lines)
     }

@@ -28,7 +28,7 @@ pub(crate) struct Group {
     pub(crate) last: Option<Timestamp>,
     pub(crate) last_uptime_us: Option<u64>,
     /// The first few, by line.
-    pub(crate) first_lines: BTreeMap<u64, Evidence>,
+    pub(crate) first_lines: Vec<Evidence>,
     pub(crate) last_line: Option<Evidence>,
     pub(crate) captures: BTreeMap<String, Values>,
     /// Matches in each second, where the rule asks for it: of Unix time, or, of lines that tell
@@ -39,27 +39,33 @@ pub(crate) struct Group {
 /// The first distinct values of a capture.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Values {
-    /// Value to the first line that has it.
-    lines: BTreeMap<String, u64>,
+    /// Each value with the first line that has it, in the order of the values.
+    lines: Vec<(String, u64)>,
     /// Whether there were more.
     pub(crate) is_cut: bool,
 }
 
 impl Values {
     pub(super) fn add(&mut self, value: &str, line: u64) {
-        match self.lines.get_mut(value) {
-            Some(known) => *known = line.min(*known),
-            None => {
-                self.lines.insert(value.to_owned(), line);
+        match self
+            .lines
+            .binary_search_by(|(known, _)| known.as_str().cmp(value))
+        {
+            Ok(at) => {
+                if let Some((_, known)) = self.lines.get_mut(at) {
+                    *known = line.min(*known);
+                }
+            }
+            Err(at) => {
+                self.lines.reserve_exact(1);
+                self.lines.insert(at, (value.to_owned(), line));
             }
         }
         if self.lines.len() > CAPTURE_VALUES {
-            let latest = self
-                .lines
-                .iter()
-                .max_by_key(|(value, line)| (**line, (*value).clone()));
-            if let Some(latest) = latest.map(|(value, _)| value.clone()) {
-                self.lines.remove(&latest);
+            let places = self.lines.iter().enumerate();
+            let latest = places.max_by_key(|(_, (value, line))| (*line, value.as_str()));
+            if let Some((at, _)) = latest {
+                self.lines.remove(at);
                 self.is_cut = true;
             }
         }
@@ -75,7 +81,7 @@ impl Values {
     /// The values in the order of their first lines.
     pub(crate) fn in_order(&self) -> Vec<&str> {
         let mut values: Vec<_> = self.lines.iter().collect();
-        values.sort_by_key(|(value, line)| (**line, (*value).as_str()));
+        values.sort_by_key(|(value, line)| (*line, value.as_str()));
         values
             .into_iter()
             .map(|(value, _)| value.as_str())
@@ -114,9 +120,8 @@ impl Group {
         let is_early = self.first_lines.len() < FIRST_EXCERPTS
             || self
                 .first_lines
-                .keys()
-                .next_back()
-                .is_some_and(|last| found.line < *last);
+                .last()
+                .is_some_and(|last| Some(found.line) < last.line);
         let is_last = self
             .last_line
             .as_ref()
@@ -129,8 +134,7 @@ impl Group {
                 excerpt: crate::evidence::shorten(found.text),
             };
             if is_early {
-                self.first_lines.insert(found.line, evidence.clone());
-                self.trim();
+                self.insert(evidence.clone());
             }
             if is_last {
                 self.last_line = Some(evidence);
@@ -151,9 +155,18 @@ impl Group {
         }
     }
 
-    fn trim(&mut self) {
-        while self.first_lines.len() > FIRST_EXCERPTS {
-            self.first_lines.pop_last();
+    /// Keeps a line if it is among the first, in their order. There may be a group for each rule
+    /// and log, so it has no room to spare.
+    fn insert(&mut self, evidence: Evidence) {
+        let lines = &mut self.first_lines;
+        let at = lines.partition_point(|known| known.line < evidence.line);
+        if lines
+            .get(at)
+            .is_none_or(|known| known.line != evidence.line)
+        {
+            lines.reserve_exact(1);
+            lines.insert(at, evidence);
+            lines.truncate(FIRST_EXCERPTS);
         }
     }
 
@@ -162,8 +175,9 @@ impl Group {
         self.first = earliest(self.first, other.first);
         self.last = self.last.max(other.last);
         self.last_uptime_us = self.last_uptime_us.max(other.last_uptime_us);
-        self.first_lines.extend(other.first_lines);
-        self.trim();
+        for evidence in other.first_lines {
+            self.insert(evidence);
+        }
         let line = |evidence: &Option<Evidence>| evidence.as_ref().and_then(|e| e.line);
         if line(&self.last_line) < line(&other.last_line) {
             self.last_line = other.last_line;
@@ -179,11 +193,11 @@ impl Group {
     /// The first few places and the last one.
     pub(crate) fn evidence(&self) -> impl Iterator<Item = &Evidence> {
         let last = self.last_line.iter();
-        let last = last.filter(|last| {
-            last.line
-                .is_some_and(|line| !self.first_lines.contains_key(&line))
-        });
-        self.first_lines.values().chain(last)
+        let is_first =
+            |line: &Evidence| self.first_lines.iter().any(|first| first.line == line.line);
+        self.first_lines
+            .iter()
+            .chain(last.filter(move |last| !is_first(last)))
     }
 }
 

@@ -30,7 +30,8 @@ pub(crate) struct Group {
     /// The first few, by line.
     pub(crate) first_lines: Vec<Evidence>,
     pub(crate) last_line: Option<Evidence>,
-    pub(crate) captures: BTreeMap<String, Values>,
+    /// In the order of their names.
+    pub(crate) captures: Vec<(String, Values)>,
     /// Matches in each second, where the rule asks for it: of Unix time, or, of lines that tell
     /// no time, since the process started.
     pub(crate) seconds: BTreeMap<i64, u64>,
@@ -141,18 +142,28 @@ impl Group {
             }
         }
         for (name, value) in captures {
-            match self.captures.get_mut(name) {
-                Some(values) => values.add(value, found.line),
-                None => self
-                    .captures
-                    .entry(name.to_owned())
-                    .or_default()
-                    .add(value, found.line),
-            }
+            self.values(name).add(value, found.line);
         }
         if let (true, Some(second)) = (found.keeps_seconds, found.second()) {
             *self.seconds.entry(second).or_default() += 1;
         }
+    }
+
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "the place was found, or was just filled"
+    )]
+    fn values(&mut self, name: &str) -> &mut Values {
+        let at = self
+            .captures
+            .binary_search_by(|(known, _)| known.as_str().cmp(name));
+        let at = at.unwrap_or_else(|at| {
+            self.captures.reserve_exact(1);
+            self.captures
+                .insert(at, (name.to_owned(), Values::default()));
+            at
+        });
+        &mut self.captures[at].1
     }
 
     /// Keeps a line if it is among the first, in their order. There may be a group for each rule
@@ -183,7 +194,7 @@ impl Group {
             self.last_line = other.last_line;
         }
         for (name, values) in other.captures {
-            self.captures.entry(name).or_default().merge(values);
+            self.values(&name).merge(values);
         }
         for (second, count) in other.seconds {
             *self.seconds.entry(second).or_default() += count;

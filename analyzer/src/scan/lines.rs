@@ -13,7 +13,7 @@ use super::pattern::Pattern;
 use super::record::{self, Level, Record};
 
 /// Lines kept from the end of each log.
-const TAIL_LINES: usize = 8;
+const TAIL_LINES: usize = 20;
 
 /// Bytes at the end of a block that are looked at for the last lines.
 const TAIL_BYTES: usize = 16 << 10;

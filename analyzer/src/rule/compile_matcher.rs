@@ -108,13 +108,15 @@ fn log(
         .and_then(|at| faulty.check(at.place, pattern::compile(&at.value)));
     let captures: Vec<String> = patterns
         .iter()
-        .flat_map(|p| p.names().iter().cloned())
+        .flat_map(|p| p.names().iter().map(|name| name.as_ref().to_owned()))
         .collect();
     let key = key_of(by).filter(|key| captures.iter().any(|c| c == key));
+    let uptime = duration(file.uptime.as_ref(), faulty);
     logs.push(LogMatcher {
         containers: file.containers.clone(),
         previous: file.previous,
         level,
+        uptime_us: uptime.and_then(|least| u64::try_from(least.as_micros()).ok()),
         target: file.target.clone(),
         patterns,
         exclude,

@@ -1,11 +1,13 @@
 //! One log pattern: a regex over bytes, its required literals, compiled when first needed.
 
-use std::sync::OnceLock;
+use std::ops::Range;
+use std::sync::{Arc, OnceLock};
 
 use regex::bytes::{Regex, RegexBuilder};
 use regex_syntax::ParserBuilder;
 use regex_syntax::hir::Hir;
 
+use super::fence::{self, Step};
 use super::literals::{Required, required};
 
 /// Bytes that one compiled regex may take.
@@ -19,8 +21,41 @@ const NEST_LIMIT: u32 = 64;
 pub(crate) struct Pattern {
     source: String,
     required: Required,
+    names: Vec<Arc<str>>,
     regex: OnceLock<Option<Regex>>,
-    names: Vec<String>,
+    plan: OnceLock<Option<Plan>>,
+}
+
+/// How a line is tried: the cheap things first.
+#[derive(Debug)]
+struct Plan {
+    steps: Vec<Step>,
+    /// The regex up to where only `.*` and fixed texts follow, and those texts; or all of it.
+    head: Regex,
+    tail: Vec<Step>,
+    /// Whether what is captured hangs on the text of the match alone.
+    is_closed: bool,
+}
+
+/// Where a pattern matches a text.
+#[derive(Debug)]
+pub(crate) struct Found<'p, 't> {
+    head: &'p Regex,
+    text: &'t [u8],
+    span: Range<usize>,
+    is_closed: bool,
+}
+
+impl<'t> Found<'_, 't> {
+    /// What was matched, where all that is captured hangs on it.
+    pub(crate) fn closed(&self) -> Option<Range<usize>> {
+        self.is_closed.then(|| self.span.clone())
+    }
+
+    /// The values of named captures.
+    pub(crate) fn captures(&self) -> Option<regex::bytes::Captures<'t>> {
+        self.head.captures_at(self.text, self.span.start)
+    }
 }
 
 /// Why a text is no pattern; the words say what to write instead.
@@ -82,8 +117,9 @@ impl Pattern {
         Ok(Self {
             source: source.to_owned(),
             required,
+            names: names.into_iter().map(Arc::from).collect(),
             regex: OnceLock::new(),
-            names,
+            plan: OnceLock::new(),
         })
     }
 
@@ -98,7 +134,7 @@ impl Pattern {
     }
 
     /// Names of its captures.
-    pub(crate) fn names(&self) -> &[String] {
+    pub(crate) fn names(&self) -> &[Arc<str>] {
         &self.names
     }
 
@@ -107,6 +143,59 @@ impl Pattern {
         self.regex
             .get_or_init(|| compile(&self.source).ok())
             .as_ref()
+    }
+
+    /// Tries a text. Where nothing is captured the span is empty.
+    pub(crate) fn find<'t>(&self, text: &'t [u8]) -> Option<Found<'_, 't>> {
+        let plan = self.plan.get_or_init(|| self.plan()).as_ref()?;
+        // `.` ends at a newline, and a search for a text does not.
+        if !plan.tail.is_empty() && memchr::memchr(b'\n', text).is_some() {
+            return self.find_whole(text);
+        }
+        let until = fence::latest(&plan.tail, text)?;
+        let text = text.get(..until)?;
+        if !fence::holds(&plan.steps, text) {
+            return None;
+        }
+        let captures_nothing = self.names.is_empty();
+        let span = if captures_nothing {
+            plan.head.is_match(text).then_some(0..0)?
+        } else {
+            plan.head.find(text)?.range()
+        };
+        Some(Found {
+            head: &plan.head,
+            text,
+            span,
+            is_closed: plan.is_closed || captures_nothing,
+        })
+    }
+
+    fn find_whole<'t>(&self, text: &'t [u8]) -> Option<Found<'_, 't>> {
+        let head = self.regex()?;
+        Some(Found {
+            head,
+            text,
+            span: head.find(text)?.range(),
+            is_closed: false,
+        })
+    }
+
+    fn plan(&self) -> Option<Plan> {
+        let hir = parse(&self.source).ok()?;
+        let parted = fence::part(&hir);
+        let parted =
+            parted.and_then(|(head, tail)| Some((compile(&head.to_string()).ok()?, head, tail)));
+        let (regex, head, tail) = match parted {
+            Some(parted) => parted,
+            None => (self.regex()?.clone(), hir, Vec::new()),
+        };
+        Some(Plan {
+            steps: fence::steps(&head),
+            head: regex,
+            tail,
+            is_closed: fence::is_closed(&head),
+        })
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Mutex;
 use anyhow::{Context, Result, ensure};
 use bundle::layout::EntryKind;
 use bundle::{Block, Bundle, EntryInfo, Interest, Limits, Problem, Scratch, Visitor};
+use regex::bytes::RegexSet;
 
 /// Log lines without their kubelet timestamps, sorted, each once.
 #[derive(Debug)]
@@ -14,11 +15,13 @@ pub(crate) struct Corpus {
     pub(crate) ordinary: Vec<Vec<u8>>,
     /// Lines that tell of trouble.
     pub(crate) alarming: Vec<Vec<u8>>,
+    /// Lines that a rule looks for, whatever they tell of.
+    pub(crate) matching: Vec<Vec<u8>>,
 }
 
 impl Corpus {
-    /// Reads the logs of every recording in `folder`.
-    pub(crate) fn read(folder: &Path) -> Result<Self> {
+    /// Reads the logs of every recording in `folder`, and parts them by what rules look for.
+    pub(crate) fn read(folder: &Path, wanted: &RegexSet) -> Result<Self> {
         let lines = Collected::default();
         let items = std::fs::read_dir(folder)
             .with_context(|| format!("cannot read `{}`", folder.display()))?;
@@ -38,14 +41,20 @@ impl Corpus {
             .unwrap_or_else(std::sync::PoisonError::into_inner);
         lines.sort();
         lines.dedup();
+        let (matching, others): (Vec<_>, Vec<_>) =
+            lines.into_iter().partition(|l| wanted.is_match(l));
         let (alarming, ordinary): (Vec<_>, Vec<_>) =
-            lines.into_iter().partition(|l| is_alarming(l));
+            others.into_iter().partition(|l| is_alarming(l));
         ensure!(
             !alarming.is_empty() && !ordinary.is_empty(),
             "no log lines in `{}`",
             folder.display()
         );
-        Ok(Self { ordinary, alarming })
+        Ok(Self {
+            ordinary,
+            alarming,
+            matching,
+        })
     }
 }
 

@@ -6,12 +6,19 @@ use jiff::{Timestamp, ToSpan};
 
 use crate::corpus::Corpus;
 
+/// How many of 10,000 lines tell of trouble, and how many are looked for by a rule.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Shares {
+    pub(crate) alarming: u32,
+    pub(crate) matching: u32,
+}
+
 /// Streams kubelet-stamped lines drawn from a corpus, exactly as many bytes as asked for.
 #[derive(Debug)]
 pub(crate) struct LogReader<'a> {
     corpus: &'a Corpus,
     random: fastrand::Rng,
-    warnings_per_mille: u32,
+    shares: Shares,
     remaining: u64,
     now: Timestamp,
     line: Vec<u8>,
@@ -19,11 +26,11 @@ pub(crate) struct LogReader<'a> {
 }
 
 impl<'a> LogReader<'a> {
-    pub(crate) fn new(corpus: &'a Corpus, seed: u64, warnings_per_mille: u32, bytes: u64) -> Self {
+    pub(crate) fn new(corpus: &'a Corpus, seed: u64, shares: Shares, bytes: u64) -> Self {
         Self {
             corpus,
             random: fastrand::Rng::with_seed(seed),
-            warnings_per_mille,
+            shares,
             remaining: bytes,
             now: Timestamp::from_second(1_795_000_000).unwrap_or(Timestamp::UNIX_EPOCH),
             line: Vec::new(),
@@ -34,11 +41,11 @@ impl<'a> LogReader<'a> {
     /// Makes the next line; digits of long numbers and addresses are drawn anew, so that no two
     /// lines are the same.
     fn next_line(&mut self) {
-        let alarming = self.random.u32(0..1000) < self.warnings_per_mille;
-        let lines = if alarming {
-            &self.corpus.alarming
-        } else {
-            &self.corpus.ordinary
+        let Shares { alarming, matching } = self.shares;
+        let lines = match self.random.u32(0..10_000) {
+            drawn if drawn < matching => &self.corpus.matching,
+            drawn if drawn < matching + alarming => &self.corpus.alarming,
+            _ => &self.corpus.ordinary,
         };
         let Some(text) = self.random.choice(lines) else {
             return;

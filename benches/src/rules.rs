@@ -78,7 +78,7 @@ pub(crate) fn write_pack(args: &Pack) -> Result<()> {
 }
 
 /// The log patterns of all rules below a folder.
-fn patterns_below(folder: &Path) -> Result<Vec<String>> {
+pub(crate) fn patterns_below(folder: &Path) -> Result<Vec<String>> {
     let mut patterns = Vec::new();
     let items =
         fs::read_dir(folder).with_context(|| format!("cannot read `{}`", folder.display()))?;

@@ -107,8 +107,8 @@ impl<'s, 'b> BlockScan<'s, 'b> {
         if takers.is_empty() {
             return;
         }
-        let in_body = pattern.find(line.body().as_bytes());
-        let Some(found) = in_body.or_else(|| pattern.find(line.unpacked()?.as_bytes())) else {
+        let in_body = pattern.find(line.body());
+        let Some(found) = in_body.or_else(|| pattern.find(line.unpacked()?)) else {
             return;
         };
         for m in matchers {
@@ -148,15 +148,15 @@ impl<'s, 'b> BlockScan<'s, 'b> {
             .flatten();
         let value = |name: &str| {
             let found = values.as_ref().and_then(|v| v.name(name))?;
-            std::str::from_utf8(found.as_bytes()).ok()
+            Some(String::from_utf8_lossy(found.as_bytes()))
         };
         let key = matcher.key.and_then(value).unwrap_or_default();
-        let at = self.group(matcher_number, key);
+        let at = self.group(matcher_number, &key);
         if let Some(local) = self.groups.get_mut(at) {
             local.add(number, matcher, line);
             for name in pattern.names() {
                 if let Some(value) = value(name) {
-                    local.group.values(name).add(value, number);
+                    local.group.values(name).add(&value, number);
                 }
             }
         }

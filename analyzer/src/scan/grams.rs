@@ -1,24 +1,27 @@
 //! The gram filter: finds where literals of any pattern stand in a block.
 //!
-//! Of each literal the rarest window of seven bytes is taken, and its four grams of four bytes
-//! go into a small blocked Bloom table and an exact table. A text is looked at once every four
-//! bytes: whatever the alignment of a literal, one of its window's four grams is met. The loop
-//! is plain code that the compiler vectorizes for the machine it runs on.
+//! Of each literal the rarest window of eight bytes is taken. Its four grams of five bytes go
+//! into a small blocked Bloom table, and their first four bytes into an exact table. A text is
+//! looked at once every four bytes: whatever the alignment of a literal, one of its window's four
+//! grams is met. The loop is compiled once for each of a few instruction sets: its shifts are
+//! what matters.
+//! A literal of seven bytes has no fifth byte for its last gram, which is looked for with any.
 
 use std::collections::HashSet;
 
 use pulp::{Arch, Simd, WithSimd};
 
 use super::frequency;
-use super::literals::{WINDOW_BYTES, best_window, fold};
+use super::literals::{best_window, fold};
 
 /// Words of the Bloom table: 16 KiB, which stays in the first-level cache.
 const BLOOM_WORDS: usize = 1 << 12;
 
+/// Grams of a literal that are looked for: one for each place it may have.
+const GRAMS: usize = 4;
+
 /// Grams looked at before the first branch.
 const LANES: usize = 16;
-
-const MULTIPLIER: u32 = 0x85EB_CA77;
 
 /// Finds literals.
 pub(crate) struct Filter {
@@ -42,20 +45,43 @@ impl std::fmt::Debug for Filter {
     }
 }
 
-fn hash(gram: u32) -> u32 {
-    (gram ^ (gram >> 15)).wrapping_mul(MULTIPLIER)
+/// Bit 5 of every byte.
+const FOLD: u64 = 0x2020_2020_2020_2020;
+
+/// The hash of the first five bytes of eight, folded.
+#[inline(always)]
+#[expect(
+    clippy::inline_always,
+    reason = "it must be compiled once for each instruction set"
+)]
+fn hash(bytes: u64) -> u64 {
+    ((bytes | FOLD) << 24).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+}
+
+#[inline(always)]
+#[expect(
+    clippy::inline_always,
+    reason = "it must be compiled once for each instruction set"
+)]
+fn word(hash: u64) -> usize {
+    (hash >> 52) as usize % BLOOM_WORDS
 }
 
 /// The two bits of a gram within its word.
-fn bits(hash: u32) -> u32 {
-    (1 << ((hash >> 15) & 31)) | (1 << ((hash >> 10) & 31))
+fn bits(hash: u64) -> u32 {
+    (1 << ((hash >> 47) & 31)) | (1 << ((hash >> 42) & 31))
 }
 
-fn word(hash: u32) -> usize {
-    (hash >> 20) as usize % BLOOM_WORDS
+/// 1 if a gram may be one that is looked for.
+#[inline(always)]
+#[expect(
+    clippy::inline_always,
+    reason = "it must be compiled once for each instruction set"
+)]
+fn may_be(hash: u64, bloom: &[u32; BLOOM_WORDS]) -> u32 {
+    let word = bloom.get(word(hash)).copied().unwrap_or_default();
+    (word >> ((hash >> 47) & 31)) & (word >> ((hash >> 42) & 31)) & 1
 }
-
-const FOLD: u32 = 0x2020_2020;
 
 impl Filter {
     /// A filter for pairs of a pattern's number and one of its literals.
@@ -70,10 +96,15 @@ impl Filter {
             .collect();
         for (literal, window) in windows(&literals) {
             let text = &literals.get(literal).map_or(&[][..], |l| &l.text);
-            for (offset, gram) in grams(text).enumerate().skip(window).take(WINDOW_BYTES - 3) {
-                let hash = hash(gram);
-                if let Some(slot) = bloom.get_mut(word(hash)) {
-                    *slot |= bits(hash);
+            for (offset, gram) in grams(text).enumerate().skip(window).take(GRAMS) {
+                let next = text
+                    .get(offset + 4)
+                    .map_or(0..=u8::MAX, |next| *next..=*next);
+                for next in next {
+                    let hash = hash(u64::from(gram) | u64::from(next) << 32);
+                    if let Some(slot) = bloom.get_mut(word(hash)) {
+                        *slot |= bits(hash);
+                    }
                 }
                 places.push((gram, Place { literal, offset }));
             }
@@ -143,29 +174,48 @@ fn windows(literals: &[Literal]) -> Vec<(usize, usize)> {
         let Some(literal) = literals.get(number) else {
             continue;
         };
-        let grams: Vec<u32> = grams(&literal.text).collect();
-        let costs = grams
-            .windows(WINDOW_BYTES - 3)
-            .enumerate()
-            .map(|(at, window)| {
-                let new = window.iter().filter(|gram| !known.contains(*gram));
-                (at, new.map(|gram| frequency::of(*gram)).sum::<f64>())
-            });
-        let window = costs
-            .min_by(|a, b| a.1.total_cmp(&b.1))
-            .map_or(0, |(at, _)| at);
-        known.extend(grams.into_iter().skip(window).take(WINDOW_BYTES - 3));
+        let found: Vec<Gram> = with_next(&literal.text).collect();
+        let costs = found.windows(GRAMS.min(found.len())).enumerate();
+        let costs = costs.map(|(at, window)| {
+            let new = window.iter().filter(|gram| !known.contains(*gram));
+            (at, new.copied().map(frequency_of).sum::<f64>())
+        });
+        let window = costs.min_by(|a, b| a.1.total_cmp(&b.1));
+        let window = window.map_or(0, |(at, _)| at);
+        known.extend(found.into_iter().skip(window).take(GRAMS));
         chosen.push((number, window));
     }
     chosen
 }
 
-fn gram_at(text: &[u8], at: usize) -> Option<u32> {
-    let bytes = text.get(at..at + 4)?.try_into().ok()?;
-    Some(u32::from_le_bytes(bytes) | FOLD)
+/// A gram and the byte behind it.
+type Gram = (u32, Option<u8>);
+
+/// The grams of a folded text that have a byte behind them, or all of a text that is too short.
+fn with_next(text: &[u8]) -> impl Iterator<Item = Gram> {
+    let is_short = text.len() < GRAMS + 4;
+    let nexts = text.iter().skip(4).copied().map(Some).chain([None]);
+    let grams = grams(text).zip(nexts);
+    grams.filter(move |(_, next)| is_short || next.is_some())
 }
 
-/// One pass over a text, noting where a gram may be one that is looked for.
+/// How often a gram turns up with the byte behind it, at most.
+fn frequency_of((gram, next): Gram) -> f64 {
+    let alone = frequency::of(gram);
+    let behind = |next: u8| frequency::of(gram >> 8 | u32::from(next) << 24);
+    next.map_or(alone, |next| alone.min(behind(next)))
+}
+
+fn gram_at(text: &[u8], at: usize) -> Option<u32> {
+    let bytes: [u8; 4] = text.get(at..at + 4)?.try_into().ok()?;
+    Some(u32::from_le_bytes(bytes.map(fold)))
+}
+
+/// Bytes looked at before the first branch, with those behind that the last gram reaches into.
+const CHUNK: usize = 4 * LANES;
+type Chunk = [u8; CHUNK + 4];
+
+/// One pass over a text, noting where a gram may be one that is looked for, in their order.
 struct Sweep<'a> {
     text: &'a [u8],
     bloom: &'a [u32; BLOOM_WORDS],
@@ -182,15 +232,15 @@ impl WithSimd for Sweep<'_> {
     )]
     fn with_simd<S: Simd>(self, _: S) {
         let Self { text, bloom, hits } = self;
-        let (chunks, rest) = text.as_chunks::<{ 4 * LANES }>();
-        for (number, chunk) in chunks.iter().enumerate() {
+        let mut start = 0;
+        while let Some(chunk) = text.get(start..).and_then(<[u8]>::first_chunk) {
             if any_of(chunk, bloom) {
-                let start = number * 4 * LANES;
-                hits.extend(singles(chunk, bloom).map(|at| start + at));
+                hits.extend(singles(chunk, LANES, bloom).map(|at| start + at));
             }
+            start += CHUNK;
         }
-        let start = text.len() - rest.len();
-        hits.extend(singles(rest, bloom).map(|at| start + at));
+        let rest = text.get(start..).unwrap_or_default();
+        hits.extend(singles(rest, usize::MAX, bloom).map(|at| start + at));
     }
 }
 
@@ -198,25 +248,30 @@ impl WithSimd for Sweep<'_> {
 #[inline(always)]
 #[expect(
     clippy::inline_always,
-    reason = "it must be compiled once for each instruction set"
+    clippy::indexing_slicing,
+    reason = "compiled once for each instruction set; constants within a chunk"
 )]
-fn any_of(chunk: &[u8; 4 * LANES], bloom: &[u32; BLOOM_WORDS]) -> bool {
-    let mut any = 0_u32;
-    let (grams, _) = chunk.as_chunks::<4>();
-    for gram in grams {
-        let hash = hash(u32::from_le_bytes(*gram) | FOLD);
-        let word = bloom.get(word(hash)).copied().unwrap_or_default();
-        any |= (word >> ((hash >> 15) & 31)) & (word >> ((hash >> 10) & 31)) & 1;
+fn any_of(chunk: &Chunk, bloom: &[u32; BLOOM_WORDS]) -> bool {
+    let mut any = 0;
+    for lane in 0..LANES {
+        let bytes = chunk[4 * lane..4 * lane + 8].try_into().unwrap_or_default();
+        any |= may_be(hash(u64::from_le_bytes(bytes)), bloom);
     }
     any != 0
 }
 
-fn singles<'a>(text: &'a [u8], bloom: &'a [u32; BLOOM_WORDS]) -> impl Iterator<Item = usize> + 'a {
+/// Where those of the first `most` grams are that may be looked for.
+fn singles<'a>(
+    text: &'a [u8],
+    most: usize,
+    bloom: &'a [u32; BLOOM_WORDS],
+) -> impl Iterator<Item = usize> + 'a {
     let (grams, _) = text.as_chunks::<4>();
-    grams.iter().enumerate().filter_map(|(number, gram)| {
-        let hash = hash(u32::from_le_bytes(*gram) | FOLD);
-        let word = bloom.get(word(hash)).copied().unwrap_or_default();
-        (word & bits(hash) == bits(hash)).then_some(number * 4)
+    let grams = grams.iter().enumerate().take(most);
+    grams.filter_map(|(number, gram)| {
+        let next = text.get(number * 4 + 4).copied().unwrap_or_default();
+        let bytes = u64::from(u32::from_le_bytes(*gram)) | u64::from(next) << 32;
+        (may_be(hash(bytes), bloom) == 1).then_some(number * 4)
     })
 }
 
@@ -234,6 +289,10 @@ struct Exact {
     places: Vec<Place>,
 }
 
+fn slot(gram: u32) -> usize {
+    (gram.wrapping_mul(0x85EB_CA77) >> 12) as usize
+}
+
 impl Exact {
     fn new(mut places: Vec<(u32, Place)>) -> Self {
         places.sort_by_key(|(gram, place)| (*gram, place.literal, place.offset));
@@ -244,7 +303,7 @@ impl Exact {
             let Some((gram, _)) = run.first() else {
                 continue;
             };
-            let mut at = hash(*gram) as usize & (size - 1);
+            let mut at = slot(*gram) & (size - 1);
             while slots.get(at).is_some_and(|slot| slot.1 != slot.2) {
                 at = (at + 1) & (size - 1);
             }
@@ -262,7 +321,7 @@ impl Exact {
     fn of(&self, gram: u32) -> &[Place] {
         // A power of two.
         let last = self.slots.len() - 1;
-        let mut at = hash(gram) as usize & last;
+        let mut at = slot(gram) & last;
         while let Some((found, start, end)) = self.slots.get(at).copied() {
             if start == end {
                 break;

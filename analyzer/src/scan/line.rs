@@ -16,10 +16,10 @@ pub(super) struct Line<'b> {
     /// Where it starts in its block.
     pub(super) start: usize,
     /// Without colours.
-    text: Cow<'b, str>,
-    kubelet: Option<Timestamp>,
-    /// Where in the text that starts which the container wrote.
+    bytes: Cow<'b, [u8]>,
+    /// Where in them that starts which the container wrote.
     body: usize,
+    kubelet: OnceCell<Option<Timestamp>>,
     parts: OnceCell<Parts>,
     uptime_us: OnceCell<Option<u64>>,
     excerpt: OnceCell<Arc<str>>,
@@ -39,17 +39,18 @@ impl<'b> Line<'b> {
     /// The line of a block that has these borders.
     pub(super) fn new(bytes: &'b [u8], (start, end): (usize, usize)) -> Self {
         let raw = bytes.get(start..end).unwrap_or_default();
-        let text = match std::str::from_utf8(raw) {
-            Ok(text) => record::strip_ansi(text),
-            Err(_) => Cow::Owned(record::strip_ansi(&String::from_utf8_lossy(raw)).into_owned()),
+        let bytes = match memchr::memchr(b'\x1b', raw) {
+            Some(_) => {
+                let text = String::from_utf8_lossy(raw);
+                Cow::Owned(record::strip_ansi(&text).into_owned().into_bytes())
+            }
+            None => Cow::Borrowed(raw),
         };
-        let (kubelet, body) = record::split_kubelet_time(&text);
-        let body = text.len() - body.len();
         Self {
             start,
-            text,
-            kubelet,
-            body,
+            body: record::kubelet_bytes(&bytes),
+            bytes,
+            kubelet: OnceCell::new(),
             parts: OnceCell::new(),
             uptime_us: OnceCell::new(),
             excerpt: OnceCell::new(),
@@ -57,27 +58,38 @@ impl<'b> Line<'b> {
     }
 
     /// As the container wrote it.
-    pub(super) fn body(&self) -> &str {
-        self.text.get(self.body..).unwrap_or_default()
+    pub(super) fn body(&self) -> &[u8] {
+        self.bytes.get(self.body..).unwrap_or_default()
     }
 
     /// What it says without its quotes and its JSON, if it is written so.
-    pub(super) fn unpacked(&self) -> Option<&str> {
-        let start = self.body().trim_start();
-        let heads = ["{", "time=\"", "level="];
+    pub(super) fn unpacked(&self) -> Option<&[u8]> {
+        let start = self.body().trim_ascii_start();
+        let heads: [&[u8]; 3] = [b"{", b"time=\"", b"level="];
         let is_packed = heads.iter().any(|head| start.starts_with(head));
-        is_packed.then(|| self.parts().message.as_str())
+        is_packed.then(|| self.parts().message.as_bytes())
     }
 
     /// The kubelet's time, or that of the line itself.
     pub(super) fn time(&self) -> Option<Timestamp> {
-        self.kubelet.or_else(|| self.parts().time)
+        let stamp = || {
+            str::from_utf8(self.bytes.get(..self.body)?)
+                .ok()?
+                .trim_end()
+                .parse()
+                .ok()
+        };
+        let kubelet = *self.kubelet.get_or_init(stamp);
+        kubelet.or_else(|| self.parts().time)
     }
 
     /// Microseconds since the process started, where that is all the line says of time.
     pub(super) fn uptime_us(&self) -> Option<u64> {
-        let stamped = || match self.body().trim_start().strip_prefix('[') {
-            Some(stamp) => record::uptime_us_of(stamp.split_once("s]")?.0.trim()),
+        let stamped = || match self.body().trim_ascii_start().strip_prefix(b"[") {
+            Some(stamp) => {
+                let end = memchr::memmem::find(stamp, b"s]")?;
+                record::uptime_us_of(str::from_utf8(stamp.get(..end)?).ok()?.trim())
+            }
             None => self.parts().uptime_us,
         };
         *self.uptime_us.get_or_init(stamped)
@@ -94,7 +106,7 @@ impl<'b> Line<'b> {
 
     /// What is shown of it as evidence, as line `number` of its log.
     pub(super) fn excerpt(&self, number: u64) -> Excerpt {
-        let shown = || evidence::shorten(self.body()).into();
+        let shown = || evidence::shorten(&String::from_utf8_lossy(self.body())).into();
         Excerpt {
             line: number,
             time: self.time(),
@@ -105,13 +117,14 @@ impl<'b> Line<'b> {
     /// A part of the body as it stands in the block; `None` if it was written otherwise there.
     pub(super) fn in_block(&self, bytes: &'b [u8], part: Range<usize>) -> Option<&'b [u8]> {
         let start = self.start + self.body;
-        let is_same = matches!(self.text, Cow::Borrowed(_));
+        let is_same = matches!(self.bytes, Cow::Borrowed(_));
         is_same.then(|| bytes.get(start + part.start..start + part.end))?
     }
 
     fn parts(&self) -> &Parts {
         self.parts.get_or_init(|| {
-            let record = record::parse(&self.text);
+            let text = String::from_utf8_lossy(&self.bytes);
+            let record = record::parse(&text);
             Parts {
                 time: record.time,
                 uptime_us: record.uptime_us,

@@ -65,9 +65,8 @@ impl LogMatcher {
     /// Whether a line that matches does not count.
     pub(super) fn excludes(&self, line: &Line<'_>) -> bool {
         self.exclude.as_ref().is_some_and(|exclude| {
-            let unpacked = || line.unpacked().map(str::as_bytes);
-            exclude.is_match(line.body().as_bytes())
-                || unpacked().is_some_and(|text| exclude.is_match(text))
+            exclude.is_match(line.body())
+                || line.unpacked().is_some_and(|text| exclude.is_match(text))
         })
     }
 }
@@ -165,14 +164,16 @@ fn end_of(origin: Origin, block: Block<'_>) -> Log {
     let cut = bytes.len().saturating_sub(TAIL_BYTES);
     let tail = String::from_utf8_lossy(bytes.get(cut..).unwrap_or_default());
     let lines: Vec<&str> = tail.lines().skip(usize::from(cut > 0)).collect();
-    let last_records = lines.iter().rev().map(|line| record::parse(line));
-    let (mut last_time, mut last_uptime_us) = (None, None);
-    for record in last_records {
-        last_time = last_time.or(record.time);
-        last_uptime_us = last_uptime_us.or(record.uptime_us);
-    }
     let from = lines.len().saturating_sub(TAIL_LINES);
     let tail = lines.get(from..).unwrap_or_default().iter();
+    let (mut last_time, mut last_uptime_us) = (None, None);
+    for record in tail.clone().rev().map(|line| record::parse(line)) {
+        last_time = last_time.or(record.time);
+        last_uptime_us = last_uptime_us.or(record.uptime_us);
+        if last_time.is_some() && last_uptime_us.is_some() {
+            break;
+        }
+    }
     let tail = tail
         .map(|line| crate::evidence::shorten(record::split_kubelet_time(line).1))
         .collect();

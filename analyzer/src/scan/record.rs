@@ -64,6 +64,17 @@ pub(crate) fn split_kubelet_time(line: &str) -> (Option<Timestamp>, &str) {
     }
 }
 
+/// Bytes of the time that the kubelet puts before a line, with the blank behind it; 0 if there is
+/// none by its looks.
+pub(super) fn kubelet_bytes(line: &[u8]) -> usize {
+    // `2026-11-23T00:41:51.123456789Z `
+    const LONGEST: usize = 36;
+    let looks = line.get(4) == Some(&b'-') && line.get(10) == Some(&b'T');
+    let head = line.get(..LONGEST.min(line.len())).filter(|_| looks);
+    let blank = head.and_then(|head| memchr::memchr(b' ', head));
+    blank.map_or(0, |blank| blank + 1)
+}
+
 /// Takes colours and other escape sequences out.
 pub(crate) fn strip_ansi(line: &str) -> Cow<'_, str> {
     if memchr::memchr(b'\x1b', line.as_bytes()).is_none() {

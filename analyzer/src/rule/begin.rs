@@ -53,7 +53,7 @@ mod tests {
             path: "proxy/my-rule.yaml".into(),
             yaml: yaml.into(),
             cases: Some(cases.into()),
-            is_builtin: false,
+            ready: None,
         };
         let tested = cases::test(&[text], &[]);
         assert_eq!((tested.cases, tested.faults), (2, Vec::new()));

@@ -17,7 +17,7 @@ use super::spanned::{At, Spot};
 use super::{Matcher, NamedMatcher, TableMatcher, Test};
 use crate::facts::{self, Context, Demand};
 use crate::scan::LogMatcher;
-use crate::scan::pattern::{self, Pattern};
+use crate::scan::pattern::{Expression, Pattern};
 use crate::scan::record::Level;
 
 /// Every table that rules may ask.
@@ -105,7 +105,7 @@ fn log(
     let exclude = file
         .exclude
         .as_ref()
-        .and_then(|at| faulty.check(at.place, pattern::compile(&at.value)));
+        .and_then(|at| faulty.check(at.place, Expression::new(&at.value)));
     let captures: Vec<String> = patterns
         .iter()
         .flat_map(|p| p.names().iter().cloned())
@@ -210,8 +210,8 @@ fn event(file: &EventFile, faulty: &mut Faulty<'_>) -> Option<Compiled> {
     table.tests.extend(tests.into_iter().flatten());
     let mut captures = Vec::new();
     if let Some(at) = &file.message {
-        let regex = faulty.check(at.place, pattern::compile(&at.value))?;
-        captures.extend(regex.capture_names().flatten().map(str::to_owned));
+        let regex = faulty.check(at.place, Expression::new(&at.value))?;
+        captures.extend(regex.names().iter().cloned());
         table.text = Some(("/message", regex));
     }
     let matcher = NamedMatcher {

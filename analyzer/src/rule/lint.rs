@@ -123,7 +123,7 @@ mod tests {
                 path: "proxy/my-rule.yaml".into(),
                 yaml: yaml.replace("words of the message ", pattern).into(),
                 cases: Some(cases.clone().into()),
-                is_builtin: false,
+                ready: None,
             };
             let rules = Rules::compile(std::slice::from_ref(&text)).unwrap();
             lint(&rules, &[text])
@@ -145,7 +145,7 @@ mod tests {
                 )
                 .into(),
                 cases: Some("".into()),
-                is_builtin: false,
+                ready: None,
             };
             let rules = Rules::compile(std::slice::from_ref(&text)).unwrap();
             lint(&rules, &[text])

@@ -14,6 +14,7 @@ mod example;
 pub(crate) mod fault;
 pub(crate) mod file;
 pub(crate) mod lint;
+pub(crate) mod near;
 #[cfg(test)]
 mod ordinary;
 pub(crate) mod pack;
@@ -24,16 +25,17 @@ pub(crate) mod show;
 mod spanned;
 pub(crate) mod suppress;
 pub(crate) mod template;
+mod together;
 pub(crate) mod version;
 
 use std::collections::BTreeSet;
 
 use bundle::SourceKind;
 use jiff::SignedDuration;
-use regex::bytes::Regex;
 use serde_json::Value;
 
 use crate::finding::Severity;
+use crate::scan::pattern::Expression;
 pub(crate) use file::{By, Maturity, Place};
 use predicate::Predicate;
 use template::Template;
@@ -120,7 +122,7 @@ pub(crate) struct TableMatcher {
     /// Tests that are cheaper than an expression, and come first.
     pub(crate) tests: Vec<Test>,
     /// A regex for a text field, with captures.
-    pub(crate) text: Option<(&'static str, Regex)>,
+    pub(crate) text: Option<(&'static str, Expression)>,
     pub(crate) predicate: Option<Predicate>,
     /// Fields that are variables of their own.
     pub(crate) variables: &'static [&'static str],

@@ -43,7 +43,7 @@ pub(crate) fn read(folder: &Path) -> anyhow::Result<Vec<RuleText>> {
             } else {
                 None
             },
-            is_builtin: false,
+            ready: None,
         });
     }
     anyhow::ensure!(

@@ -21,7 +21,7 @@ impl Template {
         let mut pieces = Vec::new();
         let mut plain = String::new();
         let mut rest = text;
-        while let Some(at) = rest.find(['{', '}']) {
+        while let Some(at) = memchr::memchr2(b'{', b'}', rest.as_bytes()) {
             let (before, tail) = rest.split_at_checked(at).unwrap_or((rest, ""));
             plain.push_str(before);
             if let Some(after) = tail.strip_prefix("{{") {

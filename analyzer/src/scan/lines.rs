@@ -9,7 +9,7 @@ use regex::bytes::Regex;
 use super::grams::Filter;
 use super::matches::{Group, Log, Match, Scanned};
 use super::origin::Origin;
-use super::pattern::Pattern;
+use super::pattern::{Expression, Pattern};
 use super::record::{self, Level, Record};
 
 /// Lines kept from the end of each log.
@@ -32,7 +32,7 @@ pub(crate) struct LogMatcher {
     /// Any of these.
     pub(crate) patterns: Vec<Pattern>,
     /// None of what this matches.
-    pub(crate) exclude: Option<Regex>,
+    pub(crate) exclude: Option<Expression>,
     /// The capture whose values are told apart.
     pub(crate) key: Option<&'static str>,
     /// Whether the rule counts matches within a period or asks for a sequence.
@@ -261,7 +261,7 @@ fn view<'a>(matcher: &LogMatcher, regex: &Regex, text: &'a str) -> Option<View<'
     }
     let is_below = |least: Level| record.level.is_some_and(|level| level < least);
     let is_elsewhere = |target: &String| !record.target.starts_with(target.as_str());
-    let is_excluded = |exclude: &Regex| {
+    let is_excluded = |exclude: &Expression| {
         exclude.is_match(body.as_bytes()) || exclude.is_match(searched.as_bytes())
     };
     if matcher.level.is_some_and(is_below)
@@ -400,7 +400,7 @@ mod tests {
             scanned.merge(scanner.scan("a.log", Origin::default(), block(tail.as_bytes(), middle, second_line, true)));
             scanned.merge(scanner.scan("a.log", Origin::default(), block(head.as_bytes(), 0, 1, false)));
             for (number, source) in PATTERNS.iter().enumerate() {
-                let regex = super::super::pattern::compile(source).unwrap();
+                let regex = Regex::new(source).unwrap();
                 let lines: Vec<u64> = text.split('\n').zip(1..)
                     .filter(|(line, _)| regex.is_match(line.as_bytes())).map(|(_, n)| n).collect();
                 let first: Vec<u64> = lines.iter().copied().take(3).collect();

@@ -18,6 +18,7 @@ pub(crate) mod pattern;
 pub(crate) mod record;
 mod relay;
 mod roster;
+mod syntax;
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -1,29 +1,45 @@
-//! One log pattern: a regex over bytes, its required literals, compiled when first needed.
+//! Regexes of rules: checked when a rule is read, compiled when first needed.
 
 use std::sync::OnceLock;
 
 use regex::bytes::{Regex, RegexBuilder};
-use regex_syntax::ParserBuilder;
-use regex_syntax::hir::Hir;
+use regex_automata::nfa::thompson::{self, NFA};
 
 use super::literals::{Required, required};
+use super::syntax::{self, NEST_LIMIT};
 
 /// Bytes that one compiled regex may take.
 const SIZE_LIMIT: usize = 4 << 20;
 
-/// How deeply a regex may nest.
-const NEST_LIMIT: u32 = 64;
-
-/// A regex that is run on single lines.
-#[derive(Debug)]
-pub(crate) struct Pattern {
-    source: String,
-    required: Required,
-    regex: OnceLock<Option<Regex>>,
-    names: Vec<String>,
+/// What was found out about a regex of a built-in rule when the program was made.
+struct Known {
+    source: &'static str,
+    /// Empty if it has none to look for.
+    required: &'static [&'static [u8]],
+    names: &'static [&'static str],
 }
 
-/// Why a text is no pattern; the words say what to write instead.
+// `KNOWN`, ordered by source.
+include!(concat!(env!("OUT_DIR"), "/regexes.rs"));
+
+impl Known {
+    fn owned(&self) -> (Vec<String>, Option<Required>) {
+        let names = self.names.iter().map(|name| (*name).to_owned());
+        let required = self.required.iter().map(|text| text.to_vec());
+        let has_some = !self.required.is_empty();
+        (
+            names.collect(),
+            has_some.then(|| Required(required.collect())),
+        )
+    }
+}
+
+fn known(source: &str) -> Option<&'static Known> {
+    let at = KNOWN.binary_search_by(|known| known.source.cmp(source));
+    KNOWN.get(at.ok()?)
+}
+
+/// Why a text is no regex or no pattern; the words say what to write instead.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum PatternError {
     /// It is no regex.
@@ -40,56 +56,105 @@ pub(crate) enum PatternError {
     NoLiteral(String),
 }
 
-/// Parses a regex the way that [`compile`] does.
-pub(crate) fn parse(source: &str) -> Result<Hir, PatternError> {
-    let mut parser = ParserBuilder::new()
-        .unicode(false)
-        .utf8(false)
-        .nest_limit(NEST_LIMIT)
-        .build();
-    parser.parse(source).map_err(|e| {
-        let detail = match &e {
-            regex_syntax::Error::Parse(e) => e.kind().to_string(),
-            regex_syntax::Error::Translate(e) => e.kind().to_string(),
-            _ => "it does not parse".to_owned(),
-        };
-        PatternError::Syntax(source.to_owned(), detail)
-    })
+/// A regex over the bytes of a line or a field.
+#[derive(Debug)]
+pub(crate) struct Expression {
+    source: String,
+    names: Vec<String>,
+    compiled: OnceLock<Option<Regex>>,
 }
 
-/// Compiles a regex over bytes with bounded size.
-pub(crate) fn compile(source: &str) -> Result<Regex, PatternError> {
-    parse(source)?;
-    RegexBuilder::new(source)
-        .unicode(false)
-        .size_limit(SIZE_LIMIT)
+impl Expression {
+    /// Checks `source` without compiling it.
+    ///
+    /// # Errors
+    /// [`PatternError`] when it is no regex, or too large.
+    pub(crate) fn new(source: &str) -> Result<Self, PatternError> {
+        Ok(Self::with_literals(source)?.0)
+    }
+
+    fn with_literals(source: &str) -> Result<(Self, Option<Required>), PatternError> {
+        let (names, required) = match known(source) {
+            Some(known) => known.owned(),
+            None => take_apart(source)?,
+        };
+        let expression = Self {
+            source: source.to_owned(),
+            names,
+            compiled: OnceLock::new(),
+        };
+        Ok((expression, required))
+    }
+
+    /// The regex as it was written.
+    pub(crate) fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// Names of its captures.
+    pub(crate) fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// The regex. There is one: what was checked compiles.
+    pub(crate) fn regex(&self) -> Option<&Regex> {
+        self.compiled.get_or_init(|| compile(&self.source)).as_ref()
+    }
+
+    /// Whether it matches anywhere in a text.
+    pub(crate) fn is_match(&self, text: &[u8]) -> bool {
+        self.regex().is_some_and(|regex| regex.is_match(text))
+    }
+}
+
+/// The names of a regex's captures and its literals. Finds out whether it is small enough as well, which takes a
+/// fraction of the time of compiling it.
+fn take_apart(source: &str) -> Result<(Vec<String>, Option<Required>), PatternError> {
+    let wrong = |detail| PatternError::Syntax(source.to_owned(), detail);
+    let hir = syntax::parse(source).map_err(wrong)?;
+    let limits = thompson::Config::new()
+        .utf8(false)
+        .nfa_size_limit(Some(SIZE_LIMIT));
+    let built = NFA::compiler().configure(limits).build_from_hir(&hir);
+    built.map_err(|_| PatternError::TooLarge(source.to_owned()))?;
+    Ok((syntax::names(&hir), required(&hir)))
+}
+
+fn compile(source: &str) -> Option<Regex> {
+    let builder = &mut RegexBuilder::new(source);
+    // Twice the size that was checked: it is compiled to be run backwards as well.
+    let builder = builder.unicode(false).size_limit(2 * SIZE_LIMIT);
+    builder
         .dfa_size_limit(SIZE_LIMIT)
         .nest_limit(NEST_LIMIT)
         .build()
-        .map_err(|_| PatternError::TooLarge(source.to_owned()))
+        .ok()
+}
+
+/// A regex for lines of logs, with the literals by which the lines that it may match are found.
+#[derive(Debug)]
+pub(crate) struct Pattern {
+    expression: Expression,
+    required: Required,
 }
 
 impl Pattern {
     /// Checks `source` without compiling it.
     ///
     /// # Errors
-    /// [`PatternError`] when it is no regex, or has no literal to look for.
+    /// [`PatternError`] when it is no regex, too large, or has no literal to look for.
     pub(crate) fn new(source: &str) -> Result<Self, PatternError> {
-        let hir = parse(source)?;
-        let required = required(&hir).ok_or_else(|| PatternError::NoLiteral(source.to_owned()))?;
-        let mut names = Vec::new();
-        capture_names(&hir, &mut names);
+        let (expression, required) = Expression::with_literals(source)?;
+        let required = required.ok_or_else(|| PatternError::NoLiteral(source.to_owned()))?;
         Ok(Self {
-            source: source.to_owned(),
+            expression,
             required,
-            regex: OnceLock::new(),
-            names,
         })
     }
 
     /// The regex as it was written.
     pub(crate) fn source(&self) -> &str {
-        &self.source
+        self.expression.source()
     }
 
     /// The literals to look for.
@@ -99,32 +164,63 @@ impl Pattern {
 
     /// Names of its captures.
     pub(crate) fn names(&self) -> &[String] {
-        &self.names
+        self.expression.names()
     }
 
-    /// The regex; `None` if it turns out to be too large.
+    /// The regex; see [`Expression::regex`].
     pub(crate) fn regex(&self) -> Option<&Regex> {
-        self.regex
-            .get_or_init(|| compile(&self.source).ok())
-            .as_ref()
+        self.expression.regex()
     }
 }
 
-fn capture_names(hir: &Hir, into: &mut Vec<String>) {
-    use regex_syntax::hir::HirKind;
-    match hir.kind() {
-        HirKind::Capture(capture) => {
-            if let Some(name) = &capture.name {
-                into.push(name.to_string());
-            }
-            capture_names(&capture.sub, into);
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_known_of_a_regex_is_what_is_found_out_anew() {
+        assert!(KNOWN.len() > 500);
+        for known in KNOWN {
+            assert_eq!(
+                Ok(known.owned()),
+                take_apart(known.source),
+                "{}",
+                known.source
+            );
+            assert!(compile(known.source).is_some(), "{}", known.source);
         }
-        HirKind::Repetition(repetition) => capture_names(&repetition.sub, into),
-        HirKind::Concat(parts) | HirKind::Alternation(parts) => {
-            for part in parts {
-                capture_names(part, into);
-            }
+    }
+
+    #[test]
+    fn every_regex_of_the_built_in_rules_is_known() {
+        let rules = crate::load_rules(&[], true, &[]).unwrap();
+        let logs = rules.scanner.matchers().iter();
+        let logs = logs.flat_map(|log| {
+            let patterns = log.patterns.iter().map(Pattern::source);
+            patterns.chain(log.exclude.as_ref().map(Expression::source))
+        });
+        let matchers = rules.list.iter().flat_map(|rule| &rule.matchers);
+        let texts =
+            matchers.filter_map(|named| Some(named.matcher.table()?.text.as_ref()?.1.source()));
+        for source in logs.chain(texts) {
+            assert!(
+                known(source).is_some(),
+                "add its key to `REGEXES` of the build script: {source}"
+            );
         }
-        _ => {}
+    }
+
+    #[test]
+    fn a_regex_that_would_grow_too_large_is_refused_before_it_is_compiled() {
+        for source in ["(?:(?:a{100}){100}){100}literal", "[a-z]{1000000}literal"] {
+            let error = Expression::new(source).unwrap_err();
+            assert_eq!(error, PatternError::TooLarge(source.to_owned()));
+        }
+        // The largest that is let through compiles.
+        let growing = (10..).map(|power| format!("literal (?:x{{{}}}){{3}}", 1 << power));
+        let largest = growing
+            .take_while(|source| Expression::new(source).is_ok())
+            .last();
+        assert!(compile(&largest.unwrap()).is_some());
     }
 }

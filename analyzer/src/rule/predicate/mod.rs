@@ -9,7 +9,7 @@ use std::sync::{Arc, LazyLock, OnceLock};
 
 use cel::common::ast::{CallExpr, ComprehensionExpr, Expr, LiteralValue, operators};
 use cel::common::types::CelBool;
-use cel::{Context, Env, ExecutionError, IdedExpr, Program, Value};
+use cel::{Context, Env, ExecutionError, IdedExpr, ParseErrors, Program, Value};
 use jiff::Timestamp;
 use serde_json::Value as Json;
 
@@ -28,6 +28,10 @@ const ALL_VARIABLES: [&str; 9] = [
 ];
 
 static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()));
+
+/// Makes a text a time.
+static TIME: LazyLock<Result<Program, ParseErrors>> =
+    LazyLock::new(|| Program::compile("timestamp(at)"));
 
 /// A CEL expression that gives true or false.
 #[derive(Debug)]
@@ -258,10 +262,9 @@ fn prepare_loop(comprehension: &mut ComprehensionExpr) -> usize {
 pub(crate) fn context(at: Timestamp, mesh: &Json) -> Context<'_, '_> {
     let mut context = Context::with_env(Arc::clone(&ENV));
     functions::add(&mut context);
-    let literal = Program::compile(&format!("timestamp('{at}')"));
-    let now = literal
-        .ok()
-        .and_then(|program| program.execute(&context).ok());
+    context.add_variable_from_value("at", at.to_string());
+    let now = TIME.as_ref().ok();
+    let now = now.and_then(|program| program.execute(&context).ok());
     context.add_variable_from_value("at", now.unwrap_or(Value::Null));
     context.add_variable_as_val("mesh", json::value(mesh));
     context

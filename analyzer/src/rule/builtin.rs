@@ -21,6 +21,7 @@ pub(crate) fn rules() -> Vec<RuleText> {
         yaml: Cow::Borrowed(yaml),
         cases: cases.map(Cow::Borrowed),
         ready: Some(ready),
+        unread: Vec::new(),
     };
     RULES.iter().map(text).collect()
 }

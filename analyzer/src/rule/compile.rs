@@ -4,7 +4,7 @@ use super::compile_condition::condition;
 use super::compile_matcher::matcher;
 use super::fault::Faulty;
 use super::file::{By, MatcherFile, RuleFile};
-use super::predicate::listed;
+use super::near::hint;
 use super::spanned::At;
 use super::template::Template;
 use super::version::Range;
@@ -221,8 +221,8 @@ impl Texts<'_> {
         match name.split_once('.') {
             Some((matcher, _)) if self.names.iter().any(|n| n == matcher) => Ok(()),
             Some((matcher, _)) => Err(format!(
-                "`{{{name}}}`: no matcher `{matcher}`; there are {}",
-                listed(self.names)
+                "`{{{name}}}`: no matcher `{matcher}`{}",
+                hint(matcher, self.names)
             )),
             None if SUBJECT_NAMES.contains(&name) || self.captures.iter().any(|c| c == name) => {
                 Ok(())
@@ -235,8 +235,8 @@ impl Texts<'_> {
                 let mut known: Vec<&str> = self.captures.iter().map(String::as_str).collect();
                 known.extend(SUBJECT_NAMES);
                 Err(format!(
-                    "`{{{name}}}` is neither a capture nor a subject; there are {}",
-                    listed(&known)
+                    "`{{{name}}}` is neither a capture nor a subject{}",
+                    hint(name, &known)
                 ))
             }
         }

@@ -13,6 +13,7 @@ pub(crate) mod docs;
 mod example;
 pub(crate) mod fault;
 pub(crate) mod file;
+mod inside;
 pub(crate) mod lint;
 pub(crate) mod near;
 #[cfg(test)]
@@ -27,6 +28,7 @@ pub(crate) mod suppress;
 pub(crate) mod template;
 mod together;
 pub(crate) mod version;
+mod yaml;
 
 use std::collections::BTreeSet;
 

@@ -2,27 +2,45 @@
 
 use std::collections::BTreeSet;
 
+use super::predicate::listed;
+
 /// How alike two names must be, from 0 to 1.
 const LEAST_ALIKE: f64 = 0.6;
 
 /// Most names that are shown.
 const MOST: usize = 3;
 
-/// `; did you mean …?` with the known names that a name that is not known is like; empty if it is like none.
+/// What to write for a name that is not known: the known names that it is like, or all if it is like none.
+pub(crate) fn hint<S: AsRef<str>>(name: &str, known: &[S]) -> String {
+    match did_you_mean(name, known) {
+        near if near.is_empty() => format!("; there are {}", listed(known)),
+        near => near,
+    }
+}
+
+/// `; did you mean …?` with the known names that a name is like; empty if it is like none.
 pub(crate) fn did_you_mean<S: AsRef<str>>(name: &str, known: &[S]) -> String {
-    let known = known
-        .iter()
-        .map(|known| (likeness(name, known.as_ref()), known.as_ref()));
-    let mut alike: Vec<(f64, &str)> = known
-        .filter(|(likeness, _)| *likeness >= LEAST_ALIKE)
-        .collect();
-    alike.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
+    let mut alike = alike(name, known);
     alike.truncate(MOST);
-    let quoted: Vec<String> = alike.iter().map(|(_, name)| format!("`{name}`")).collect();
+    let quoted: Vec<String> = alike.iter().map(|name| format!("`{name}`")).collect();
     match quoted.as_slice() {
         [] => String::new(),
         names => format!("; did you mean {}?", names.join(" or ")),
     }
+}
+
+/// The known name that a name is most like, if it is like any.
+pub(crate) fn nearest<'k, S: AsRef<str>>(name: &str, known: &'k [S]) -> Option<&'k str> {
+    alike(name, known).first().copied()
+}
+
+/// The known names that a name is like, the most like it first.
+fn alike<'k, S: AsRef<str>>(name: &str, known: &'k [S]) -> Vec<&'k str> {
+    let known = known.iter().map(AsRef::as_ref);
+    let known = known.map(|known| (likeness(name, known), known));
+    let mut alike: Vec<(f64, &str)> = known.filter(|(alike, _)| *alike >= LEAST_ALIKE).collect();
+    alike.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
+    alike.into_iter().map(|(_, name)| name).collect()
 }
 
 /// By letters, or by the words that both have, whatever their order.

@@ -8,8 +8,8 @@ use rayon::prelude::*;
 use super::compile;
 use super::fault::{Fault, Faults, Faulty};
 use super::file::RuleFile;
-use super::spanned::Spot;
 use super::together::{self, Outline};
+use super::yaml::{self, Read};
 use super::{Matcher, Rule, TableMatcher};
 use crate::facts::Demand;
 use crate::finding::Severity;
@@ -26,6 +26,21 @@ pub(crate) struct RuleText {
     pub(crate) cases: Option<Cow<'static, str>>,
     /// A built-in rule as JSON.
     pub(crate) ready: Option<&'static str>,
+    /// Why its files could not be read.
+    pub(crate) unread: Vec<Fault>,
+}
+
+impl RuleText {
+    /// A rule that is not built in.
+    pub(crate) fn new(path: &str, yaml: String, cases: Option<String>) -> Self {
+        Self {
+            path: path.to_owned(),
+            yaml: yaml.into(),
+            cases: cases.map(Into::into),
+            ready: None,
+            unread: Vec::new(),
+        }
+    }
 }
 
 /// Places in [`Rules::list`] and in [`Rule::matchers`] of the matchers that look at a table.
@@ -143,16 +158,22 @@ fn compile_one<'a>(
     trusts_builtin: bool,
 ) -> Compiled<'a> {
     let mut compiled = Compiled::default();
-    let mut found_here = Faulty::new(&text.path);
+    if !text.unread.is_empty() {
+        compiled.faults.clone_from(&text.unread);
+        return compiled;
+    }
+    let mut found_here = Faulty::of(text);
     let ready = text.ready.filter(|_| trusts_builtin);
     found_here.is_sound = ready.is_some();
-    match ready.and_then(self::ready).map_or_else(|| parse(text), Ok) {
-        Err(fault) => found_here.faults.push(fault),
-        Ok(file) => {
-            compiled.outline = Some(Outline::of(text, &file));
-            if !without.contains(&file.id.value) {
-                compiled.rule = compile::rule(file, &mut found_here, &mut compiled.logs);
-            }
+    let file = ready.and_then(self::ready).or_else(|| {
+        let read = parse(text);
+        found_here.faults.extend(read.faults);
+        read.value
+    });
+    if let Some(file) = file {
+        compiled.outline = Some(Outline::of(text, &file));
+        if !without.contains(&file.id.value) {
+            compiled.rule = compile::rule(file, &mut found_here, &mut compiled.logs);
         }
     }
     compiled.faults = found_here.faults;
@@ -160,37 +181,13 @@ fn compile_one<'a>(
 }
 
 /// Reads the YAML of one rule.
-pub(crate) fn parse(text: &RuleText) -> Result<RuleFile, Fault> {
-    serde_saphyr::from_str(&text.yaml).map_err(|e| yaml_fault(&text.path, &e))
+pub(super) fn parse(text: &RuleText) -> Read<RuleFile> {
+    yaml::read(&text.path, &text.yaml)
 }
 
 /// Reads the JSON of a built-in rule. What it does not hold as the YAML does is left to [`parse`].
 fn ready(json: &str) -> Option<RuleFile> {
     serde_json::from_str(json).ok()
-}
-
-/// A YAML error as a fault.
-pub(super) fn yaml_fault(file: &str, error: &serde_saphyr::Error) -> Fault {
-    let place = error
-        .location()
-        .map(|l| Spot {
-            line: l.line(),
-            column: l.column(),
-        })
-        .unwrap_or_default();
-    let detail = error.without_snippet().to_string();
-    // The place stands in front already.
-    let detail = detail
-        .split(" at line ")
-        .next()
-        .unwrap_or(&detail)
-        .trim()
-        .to_owned();
-    Fault {
-        file: file.to_owned(),
-        place,
-        detail,
-    }
 }
 
 /// Numbers the matchers of tables, tells them what their rules show, and gives their places.
@@ -267,7 +264,12 @@ mod tests {
         for text in builtin::rules() {
             let json = text.ready.and_then(ready);
             let json = json.unwrap_or_else(|| panic!("quote what is not text in {}", text.path));
-            assert_eq!(shown(json), shown(parse(&text).unwrap()), "{}", text.path);
+            assert_eq!(
+                shown(json),
+                shown(parse(&text).value.unwrap()),
+                "{}",
+                text.path
+            );
         }
     }
 }

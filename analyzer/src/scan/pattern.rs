@@ -42,9 +42,13 @@ fn known(source: &str) -> Option<&'static Known> {
 /// Why a text is no regex or no pattern; the words say what to write instead.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum PatternError {
-    /// It is no regex.
-    #[error("`{0}` is not a regex: {1}")]
-    Syntax(String, String),
+    /// It is no regex: after so many characters something is wrong.
+    #[error("`{regex}` is not a regex: {detail}")]
+    Syntax {
+        regex: String,
+        at: usize,
+        detail: String,
+    },
     /// It is too large when compiled.
     #[error("`{0}` is too large when compiled; use fewer or smaller repetitions")]
     TooLarge(String),
@@ -54,6 +58,16 @@ pub(crate) enum PatternError {
          message, or split it into several `patterns`"
     )]
     NoLiteral(String),
+}
+
+impl PatternError {
+    /// Characters before the place in the text that it is about, if it is not about all of it.
+    pub(crate) fn at(&self) -> Option<usize> {
+        match self {
+            Self::Syntax { at, .. } => Some(*at),
+            Self::TooLarge(_) | Self::NoLiteral(_) => None,
+        }
+    }
 }
 
 /// A regex over the bytes of a line or a field.
@@ -110,8 +124,13 @@ impl Expression {
 /// The names of a regex's captures and its literals. Finds out whether it is small enough as well, which takes a
 /// fraction of the time of compiling it.
 fn take_apart(source: &str) -> Result<(Vec<String>, Option<Required>), PatternError> {
-    let wrong = |detail| PatternError::Syntax(source.to_owned(), detail);
-    let hir = syntax::parse(source).map_err(wrong)?;
+    let hir = syntax::parse(source).map_err(|(byte, detail)| PatternError::Syntax {
+        regex: source.to_owned(),
+        at: source
+            .get(..byte)
+            .map_or(0, |before| before.chars().count()),
+        detail,
+    })?;
     let limits = thompson::Config::new()
         .utf8(false)
         .nfa_size_limit(Some(SIZE_LIMIT));

@@ -12,17 +12,19 @@ pub(super) const NEST_LIMIT: u32 = 64;
 /// Parses a regex over bytes.
 ///
 /// # Errors
-/// What is wrong with it.
-pub(super) fn parse(source: &str) -> Result<Hir, String> {
+/// Where it is wrong, in bytes, and what is.
+pub(super) fn parse(source: &str) -> Result<Hir, (usize, String)> {
     let mut parser = ParserBuilder::new()
         .unicode(false)
         .utf8(false)
         .nest_limit(NEST_LIMIT)
         .build();
     parser.parse(source).map_err(|error| match &error {
-        regex_syntax::Error::Parse(error) => error.kind().to_string(),
-        regex_syntax::Error::Translate(error) => error.kind().to_string(),
-        _ => "it does not parse".to_owned(),
+        regex_syntax::Error::Parse(error) => (error.span().start.offset, error.kind().to_string()),
+        regex_syntax::Error::Translate(error) => {
+            (error.span().start.offset, error.kind().to_string())
+        }
+        _ => (0, "it does not parse".to_owned()),
     })
 }
 

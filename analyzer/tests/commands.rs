@@ -118,7 +118,7 @@ fn every_fault_of_every_rule_is_told_before_a_bundle_is_opened() {
         "no variable `rwo`",
         "x/bad.yaml:7:35: no variable `rwo`; did you mean `row`?",
         "no matcher `c`; there are `a`, `b`",
-        "`{nobody}` is neither a capture nor a subject",
+        "x/bad.yaml:9:12: `{nobody}` is neither a capture nor a subject",
         "x/worse.yaml:2:11: `dreadful` is not known here; there are `info`",
         "x/worse.yaml:2:1: no `title`; add it",
     ] {

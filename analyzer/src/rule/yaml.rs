@@ -37,6 +37,15 @@ pub(super) fn read<T: DeserializeOwned>(file: &str, yaml: &str) -> Read<T> {
             Err(error) => error,
         };
         let found = place(&error);
+        let repeats = matches!(error.without_snippet(), Error::DuplicateMappingKey { .. });
+        if let Some(mended) = mended.as_mut().filter(|m| repeats && m.is_mended(found)) {
+            // The right word for the key was there already.
+            if mended.take_out(found) {
+                continue;
+            }
+            let value = None;
+            return Read { value, faults };
+        }
         let original = mended
             .as_ref()
             .map_or(found, |mended| mended.original(found));
@@ -125,7 +134,9 @@ fn detail(error: &Error) -> String {
 fn by_words(said: &str) -> String {
     // The place stands in front already.
     let said = said.split(" at line ").next().unwrap_or(said).trim();
-    if said.contains("tab") {
+    if said.contains("recursion limit") {
+        "nests too deeply; write it out".to_owned()
+    } else if said.contains("tab") {
         "a tab; indent with blanks".to_owned()
     } else if said.contains("mapping values are not allowed") {
         "`: ` within a text; put the text in quotes".to_owned()
@@ -160,6 +171,11 @@ impl Mended {
         Spot { column, ..place }
     }
 
+    /// Whether the word at a place was put there.
+    fn is_mended(&self, place: Spot) -> bool {
+        self.moved.iter().any(|(spot, _)| *spot == place)
+    }
+
     /// Mends what an error is about; whether it could be.
     fn mend(&mut self, place: Spot, error: &Error) -> bool {
         match error {
@@ -175,6 +191,7 @@ impl Mended {
                 let known = nearest(variant, expected).or(expected.first().copied());
                 known.is_some_and(|known| self.replace(place, variant, known))
             }
+            Error::SerdeMissingField { field, .. } => self.add_key(field),
             Error::InvalidScalar { ty, .. } if ty.contains("bool") => {
                 self.replace_scalar(place, "true")
             }
@@ -207,6 +224,24 @@ impl Mended {
         let word = rest.and_then(|rest| rest.split(ends).next());
         let word = word.unwrap_or_default().to_owned();
         !word.is_empty() && self.replace(place, &word, new)
+    }
+
+    /// Adds a key of a rule that says nothing.
+    fn add_key(&mut self, key: &str) -> bool {
+        let value = match key {
+            "title" | "message" | "meaning" => "'-'",
+            "severity" => "info",
+            "fix" => "[]",
+            _ => return false,
+        };
+        let is_block = self
+            .text
+            .lines()
+            .all(|line| !line.starts_with(['{', '.', '-']));
+        if is_block {
+            self.text.extend(["\n", key, ": ", value, "\n"]);
+        }
+        is_block
     }
 
     /// Takes a key of a block out, with what is indented below it.
@@ -263,21 +298,22 @@ mod tests {
     #[test]
     fn all_words_that_are_not_known_are_told_with_those_that_are() {
         let rule = format!(
-            "{RULE}by: pods\nlnks: []\nnonsense:\n  - x\nmatchers:\n  a:\n    logs: {{patern: 'x', \
+            "{RULE}tittle: t\nby: pods\nlnks: []\nnonsense:\n  - x\nmatchers:\n  a:\n    logs: {{patern: 'x', \
              min-count: many, previous: maybe}}\n  b:\n    event: {{type: warning, min-count: 0}}\n"
         );
         let rule = rule.replace("severity: low", "severity: \"hihg\"");
         let expected = [
             "r.yaml:3:11: `hihg` is not known here; did you mean `high`?",
-            "r.yaml:8:5: `pods` is not known here; did you mean `pod`?",
-            "r.yaml:9:1: no key `lnks`; did you mean `links`?",
-            "r.yaml:10:1: no key `nonsense`; there are `id`, `title`",
-            "r.yaml:14:5: `logs` is not known here; did you mean `log`?",
-            "r.yaml:14:12: no key `patern`; did you mean `pattern` or `patterns`?",
-            "r.yaml:14:36: a whole number is needed here",
-            "r.yaml:14:52: `true` or `false` is needed here",
-            "r.yaml:16:19: `warning` is not known here; did you mean `Warning`?",
-            "r.yaml:16:28: 1 or more is needed here",
+            "r.yaml:8:1: no key `tittle`; did you mean `title`?",
+            "r.yaml:9:5: `pods` is not known here; did you mean `pod`?",
+            "r.yaml:10:1: no key `lnks`; did you mean `links`?",
+            "r.yaml:11:1: no key `nonsense`; there are `id`, `title`",
+            "r.yaml:15:5: `logs` is not known here; did you mean `log`?",
+            "r.yaml:15:12: no key `patern`; did you mean `pattern` or `patterns`?",
+            "r.yaml:15:36: a whole number is needed here",
+            "r.yaml:15:52: `true` or `false` is needed here",
+            "r.yaml:17:19: `warning` is not known here; did you mean `Warning`?",
+            "r.yaml:17:28: 1 or more is needed here",
         ];
         let told = told(&rule);
         assert_eq!(told.len(), expected.len(), "{told:#?}");
@@ -307,6 +343,8 @@ mod tests {
             let told = told(rule);
             assert!(told[0].starts_with(expected), "{told:?}\n{expected}");
         }
+        let missing = "id: r\ntopic: x\nseverity: low\nmatchers: {}\nfix: []\n";
+        assert_eq!(told(missing).len(), 3, "title, message, meaning");
         let second = format!("{RULE}matchers: {{}}\n---\nid: s\n");
         assert!(told(&second)[0].contains("a second document"));
     }

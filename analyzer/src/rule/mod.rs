@@ -15,7 +15,7 @@ pub(crate) mod fault;
 pub(crate) mod file;
 mod inside;
 pub(crate) mod lint;
-pub(crate) mod near;
+mod near;
 #[cfg(test)]
 mod ordinary;
 pub(crate) mod pack;

@@ -1,6 +1,7 @@
 //! What is said of expressions that are wrong, and where.
 
 use super::Predicate;
+use super::signatures::{ELSEWHERE, MACROS, SIGNATURES, Signature};
 
 /// Each expression, with where it is wrong (`^` before it) and a part of what is said.
 const SLIPS: [(&str, &str); 43] = [
@@ -99,6 +100,38 @@ fn all_slips_of_an_expression_are_told() {
         told("rwo.a == 1 && lenght(row.b) > 2 && row.c.exists(x, x == web)"),
         3
     );
+}
+
+#[test]
+fn every_function_can_be_called_as_its_example_says() {
+    let row = serde_json::json!({
+        "text": "1", "list": ["a"], "version": "edge-26.8.3", "number": 1, "memory": "1Gi",
+        "time": "2026-11-23T01:00:00Z", "field": "x",
+    });
+    let mesh = serde_json::json!({});
+    let root = super::context(jiff::Timestamp::UNIX_EPOCH, &mesh);
+    let mut scope = root.new_inner_scope();
+    super::bind(&mut scope, "row", &row);
+    let is_unknown = |source: &str| {
+        let run = cel::Program::compile(source).unwrap().execute(&scope);
+        run.is_err_and(|error| error.to_string().contains("Undeclared reference"))
+    };
+    assert!(is_unknown("frobnicate(row.text)") && is_unknown("row.text.frobnicate()"));
+    for Signature { example, .. } in &SIGNATURES {
+        assert!(!is_unknown(example), "{example}");
+        let compared = format!("({example}) == ({example})");
+        assert!(
+            Predicate::new(&compared, &["row", "at"]).is_ok(),
+            "{example}"
+        );
+    }
+    for (_, example) in MACROS.iter().chain(&ELSEWHERE) {
+        let compared = format!("({example}) == ({example})");
+        assert!(
+            Predicate::new(&compared, &["row", "at"]).is_ok(),
+            "{example}"
+        );
+    }
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! What each matcher of a rule matched.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
@@ -12,7 +14,7 @@ use crate::rule::predicate;
 use crate::rule::select::Captures;
 use crate::rule::set::Rules;
 use crate::rule::{Matcher, NamedMatcher, Rule, TableMatcher};
-use crate::scan::matches::{Group, Log};
+use crate::scan::matches::{Excerpt, Group, Log};
 use crate::scan::pattern::Pattern;
 
 /// One thing that a matcher matched: a log's lines, a row, a finding.
@@ -20,6 +22,8 @@ use crate::scan::pattern::Pattern;
 pub(super) struct Hit<'a> {
     pub(super) subjects: Vec<Subject>,
     pub(super) evidence: Vec<&'a Evidence>,
+    /// Its lines, and the log that they are of.
+    pub(super) lines: Option<(&'a str, &'a [Excerpt])>,
     /// Evidence made here: of what is absent there is no line to point to.
     pub(super) made: Vec<Evidence>,
     pub(super) count: u64,
@@ -37,6 +41,7 @@ impl Hit<'_> {
         Self {
             subjects: Vec::new(),
             evidence: Vec::new(),
+            lines: None,
             made: Vec::new(),
             count: 1,
             first: None,
@@ -49,8 +54,11 @@ impl Hit<'_> {
     }
 
     /// All of its evidence.
-    pub(super) fn places(&self) -> impl Iterator<Item = &Evidence> {
-        self.evidence.iter().copied().chain(&self.made)
+    pub(super) fn places(&self) -> impl Iterator<Item = Cow<'_, Evidence>> {
+        let at_hand = self.evidence.iter().copied().chain(&self.made);
+        let (entry, lines) = self.lines.unwrap_or_default();
+        let lines = lines.iter().map(|line| Cow::Owned(line.of(entry)));
+        at_hand.map(Cow::Borrowed).chain(lines)
     }
 
     /// When it happened: every second with the number of times.
@@ -114,14 +122,14 @@ pub(super) fn of<'a>(
 }
 
 fn lines<'a>(log: usize, ongoing: Option<SignedDuration>, world: &'a World<'_>) -> Vec<Hit<'a>> {
-    let start = (log, String::new(), String::new());
+    let start = (log, Arc::from(""), Box::default());
     let groups = world
         .scanned
         .groups
         .range(start..)
         .take_while(|(key, _)| key.0 == log);
     let hits = groups.filter_map(|((_, entry, key), group)| {
-        let known = world.scanned.logs.get(entry)?;
+        let known = world.scanned.logs.get(entry.as_ref())?;
         if ongoing.is_some_and(|within| !goes_on(group, known, within, world)) {
             return None;
         }
@@ -130,17 +138,17 @@ fn lines<'a>(log: usize, ongoing: Option<SignedDuration>, world: &'a World<'_>) 
             if values.is_cut {
                 shown.push("…".to_owned());
             }
-            (name.clone(), shown)
+            (name.as_ref().to_owned(), shown)
         });
         Some(Hit {
             subjects: vec![known.origin.subject(entry)],
-            evidence: group.evidence().collect(),
+            lines: Some((entry, group.lines())),
             count: group.count,
             first: group.first,
             last: group.last,
             captures: captures.collect(),
             seconds: Some(&group.seconds),
-            key: (!key.is_empty()).then_some(key.as_str()),
+            key: (!key.is_empty()).then_some(key.as_ref()),
             ..Hit::empty()
         })
     });
@@ -258,13 +266,13 @@ fn no_line<'a>(log: usize, rules: &Rules, world: &World<'_>) -> Hits<'a> {
         if !is_wanted || known.origin.is_previous {
             continue;
         }
-        let start = (log, entry.clone(), String::new());
+        let start = (log, Arc::from(entry.as_str()), Box::default());
         let has_line = world
             .scanned
             .groups
             .range(start..)
             .next()
-            .is_some_and(|(key, _)| key.0 == log && key.1 == *entry);
+            .is_some_and(|(key, _)| key.0 == log && key.1.as_ref() == entry);
         if has_line {
             continue;
         }

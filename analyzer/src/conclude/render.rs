@@ -72,7 +72,7 @@ pub(super) fn finding(
 
 /// The first place of every hit, then the others, up to the cap, in bundle order.
 fn places(used: &[&Hit<'_>]) -> Vec<Evidence> {
-    let mut chosen: Vec<&Evidence> = Vec::new();
+    let mut chosen: Vec<Evidence> = Vec::new();
     let depth = used
         .iter()
         .map(|hit| hit.places().count())
@@ -80,12 +80,11 @@ fn places(used: &[&Hit<'_>]) -> Vec<Evidence> {
         .unwrap_or(0);
     for nth in 0..depth {
         for place in used.iter().filter_map(|hit| hit.places().nth(nth)) {
-            if chosen.len() < MAX_EVIDENCE && !chosen.contains(&place) {
-                chosen.push(place);
+            if chosen.len() < MAX_EVIDENCE && !chosen.contains(place.as_ref()) {
+                chosen.push(place.into_owned());
             }
         }
     }
-    let mut chosen: Vec<Evidence> = chosen.into_iter().cloned().collect();
     chosen.sort();
     chosen
 }

@@ -20,7 +20,8 @@ use super::spanned::{At, Spot};
 use super::{Matcher, NamedMatcher, TableMatcher, Test};
 use crate::facts::{self, Context, Demand};
 use crate::scan::LogMatcher;
-use crate::scan::pattern::{Expression, Pattern};
+use crate::scan::expression::Expression;
+use crate::scan::pattern::Pattern;
 use crate::scan::record::Level;
 
 /// Every table that rules may ask.
@@ -111,13 +112,15 @@ fn log(
         .and_then(|at| faulty.check_regex(at, Expression::new(&at.value)));
     let captures: Vec<String> = patterns
         .iter()
-        .flat_map(|p| p.names().iter().cloned())
+        .flat_map(|p| p.names().iter().map(|name| name.as_ref().to_owned()))
         .collect();
     let key = key_of(by).filter(|key| captures.iter().any(|c| c == key));
+    let uptime = duration(file.uptime.as_ref(), faulty);
     logs.push(LogMatcher {
         containers: file.containers.clone(),
         previous: file.previous,
         level,
+        uptime_us: uptime.and_then(|least| u64::try_from(least.as_micros()).ok()),
         target: file.target.clone(),
         patterns,
         exclude,
@@ -218,7 +221,7 @@ fn event(file: &EventFile, faulty: &mut Faulty<'_>) -> Option<Compiled> {
     let mut captures = Vec::new();
     if let Some(at) = &file.message {
         let regex = faulty.check_regex(at, Expression::new(&at.value))?;
-        captures.extend(regex.names().iter().cloned());
+        captures.extend(regex.names().iter().map(|name| name.as_ref().to_owned()));
         table.text = Some(("/message", regex));
     }
     let matcher = NamedMatcher {

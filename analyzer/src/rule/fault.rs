@@ -6,7 +6,7 @@ use super::inside;
 use super::predicate::Slip;
 use super::set::RuleText;
 use super::spanned::{At, Spot};
-use crate::scan::pattern::PatternError;
+use crate::scan::expression::PatternError;
 
 /// One fault of one file.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

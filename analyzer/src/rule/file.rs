@@ -156,6 +156,9 @@ pub(crate) struct LogFile {
     /// A regex for lines that do not count.
     #[serde(default)]
     pub(crate) exclude: Option<At<String>>,
+    /// Only lines written at least this long after their process started, where a line tells.
+    #[serde(default)]
+    pub(crate) uptime: Option<At<String>>,
     /// Least number of lines.
     #[serde(default)]
     pub(crate) min_count: Option<NonZeroU64>,

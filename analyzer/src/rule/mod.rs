@@ -37,7 +37,7 @@ use jiff::SignedDuration;
 use serde_json::Value;
 
 use crate::finding::Severity;
-use crate::scan::pattern::Expression;
+use crate::scan::expression::Expression;
 pub(crate) use file::{By, Maturity, Place};
 use predicate::Predicate;
 use template::Template;

@@ -62,7 +62,7 @@ impl TableMatcher {
         let found = regex.regex()?.captures(value.as_bytes())?;
         let named = regex.names().iter().filter_map(|name| {
             let text = std::str::from_utf8(found.name(name)?.as_bytes()).ok()?;
-            Some((name.clone(), vec![text.to_owned()]))
+            Some((name.to_string(), vec![text.to_owned()]))
         });
         Some(named.collect())
     }

@@ -5,8 +5,11 @@
 //! bytes: whatever the alignment of a literal, one of its window's four grams is met. The loop
 //! is plain code that the compiler vectorizes for the machine it runs on.
 
+use std::collections::HashSet;
+
 use pulp::{Arch, Simd, WithSimd};
 
+use super::frequency;
 use super::literals::{WINDOW_BYTES, best_window, fold};
 
 /// Words of the Bloom table: 16 KiB, which stays in the first-level cache.
@@ -58,33 +61,22 @@ impl Filter {
     /// A filter for pairs of a pattern's number and one of its literals.
     pub(crate) fn new<'a>(texts: impl Iterator<Item = (usize, &'a [u8])>) -> Self {
         let mut bloom = Box::new([0_u32; BLOOM_WORDS]);
-        let mut literals = Vec::new();
         let mut places = Vec::new();
-        for (pattern, text) in texts {
-            let window = best_window(text).0;
-            for (offset, gram) in text
-                .windows(4)
-                .enumerate()
-                .skip(window)
-                .take(WINDOW_BYTES - 3)
-            {
-                let gram = u32::from_le_bytes(gram.try_into().unwrap_or_default());
+        let literals: Vec<Literal> = texts
+            .map(|(pattern, text)| Literal {
+                text: text.to_vec(),
+                pattern,
+            })
+            .collect();
+        for (literal, window) in windows(&literals) {
+            let text = &literals.get(literal).map_or(&[][..], |l| &l.text);
+            for (offset, gram) in grams(text).enumerate().skip(window).take(WINDOW_BYTES - 3) {
                 let hash = hash(gram);
                 if let Some(slot) = bloom.get_mut(word(hash)) {
                     *slot |= bits(hash);
                 }
-                places.push((
-                    gram,
-                    Place {
-                        literal: literals.len(),
-                        offset,
-                    },
-                ));
+                places.push((gram, Place { literal, offset }));
             }
-            literals.push(Literal {
-                text: text.to_vec(),
-                pattern,
-            });
         }
         Self {
             bloom,
@@ -130,6 +122,42 @@ impl Filter {
             }
         }
     }
+}
+
+/// The grams of a folded text.
+fn grams(text: &[u8]) -> impl Iterator<Item = u32> {
+    let grams = text.windows(4).filter_map(|gram| gram.try_into().ok());
+    grams.map(u32::from_le_bytes)
+}
+
+/// The window of each literal whose grams are looked for. A gram that is looked for anyway costs
+/// nothing, so literals with words in common share theirs; those with the rarest grams choose
+/// first.
+fn windows(literals: &[Literal]) -> Vec<(usize, usize)> {
+    let cost = |literal: &Literal| best_window(&literal.text).1;
+    let mut order: Vec<(f64, usize)> = literals.iter().map(cost).zip(0..).collect();
+    order.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+    let mut known = HashSet::new();
+    let mut chosen = Vec::with_capacity(order.len());
+    for (_, number) in order {
+        let Some(literal) = literals.get(number) else {
+            continue;
+        };
+        let grams: Vec<u32> = grams(&literal.text).collect();
+        let costs = grams
+            .windows(WINDOW_BYTES - 3)
+            .enumerate()
+            .map(|(at, window)| {
+                let new = window.iter().filter(|gram| !known.contains(*gram));
+                (at, new.map(|gram| frequency::of(*gram)).sum::<f64>())
+            });
+        let window = costs
+            .min_by(|a, b| a.1.total_cmp(&b.1))
+            .map_or(0, |(at, _)| at);
+        known.extend(grams.into_iter().skip(window).take(WINDOW_BYTES - 3));
+        chosen.push((number, window));
+    }
+    chosen
 }
 
 fn gram_at(text: &[u8], at: usize) -> Option<u32> {
@@ -216,9 +244,9 @@ impl Exact {
             let Some((gram, _)) = run.first() else {
                 continue;
             };
-            let mut at = hash(*gram) as usize % size;
+            let mut at = hash(*gram) as usize & (size - 1);
             while slots.get(at).is_some_and(|slot| slot.1 != slot.2) {
-                at = (at + 1) % size;
+                at = (at + 1) & (size - 1);
             }
             if let Some(slot) = slots.get_mut(at) {
                 *slot = (*gram, start, start + run.len());
@@ -232,8 +260,9 @@ impl Exact {
     }
 
     fn of(&self, gram: u32) -> &[Place] {
-        let size = self.slots.len();
-        let mut at = hash(gram) as usize % size;
+        // A power of two.
+        let last = self.slots.len() - 1;
+        let mut at = hash(gram) as usize & last;
         while let Some((found, start, end)) = self.slots.get(at).copied() {
             if start == end {
                 break;
@@ -241,7 +270,7 @@ impl Exact {
             if found == gram {
                 return self.places.get(start..end).unwrap_or_default();
             }
-            at = (at + 1) % size;
+            at = (at + 1) & last;
         }
         &[]
     }

@@ -1,16 +1,18 @@
-//! Runs all log matchers over one block of one log.
+//! All log matchers of all rules, and which lines of a block they look at.
 
-use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::HashMap;
+use std::sync::Arc;
 
 use bundle::Block;
-use regex::bytes::Regex;
 
+use super::block::BlockScan;
+use super::expression::Expression;
 use super::grams::Filter;
-use super::matches::{Group, Log, Match, Scanned};
+use super::line::Line;
+use super::matches::{Log, Scanned};
 use super::origin::Origin;
-use super::pattern::{Expression, Pattern};
-use super::record::{self, Level, Record};
+use super::pattern::Pattern;
+use super::record::{self, Level};
 
 /// Lines kept from the end of each log.
 const TAIL_LINES: usize = 20;
@@ -27,6 +29,8 @@ pub(crate) struct LogMatcher {
     pub(crate) previous: Option<bool>,
     /// At least this level, where the line tells one.
     pub(crate) level: Option<Level>,
+    /// At least so many microseconds after the process started, where the line tells.
+    pub(crate) uptime_us: Option<u64>,
     /// Start of the module or name of the component.
     pub(crate) target: Option<String>,
     /// Any of these.
@@ -47,27 +51,66 @@ impl LogMatcher {
         self.previous.is_none_or(is_of)
             && (self.containers.is_empty() || origin.container.as_ref().is_none_or(is_named))
     }
+
+    /// Whether a line is one of those that are looked at.
+    pub(super) fn admits(&self, line: &Line<'_>) -> bool {
+        let is_below = |least: Level| line.level().is_some_and(|level| level < least);
+        let is_early = |least: u64| line.uptime_us().is_some_and(|uptime| uptime < least);
+        let is_elsewhere = |target: &String| !line.target().starts_with(target.as_str());
+        !self.uptime_us.is_some_and(is_early)
+            && !self.level.is_some_and(is_below)
+            && !self.target.as_ref().is_some_and(is_elsewhere)
+    }
+
+    /// Whether a line that matches does not count.
+    pub(super) fn excludes(&self, line: &Line<'_>) -> bool {
+        self.exclude.as_ref().is_some_and(|exclude| {
+            let unpacked = || line.unpacked().map(str::as_bytes);
+            exclude.is_match(line.body().as_bytes())
+                || unpacked().is_some_and(|text| exclude.is_match(text))
+        })
+    }
 }
 
 /// All log matchers of all rules, ready to run.
 #[derive(Debug)]
 pub(crate) struct Scanner {
     matchers: Vec<LogMatcher>,
-    /// Matcher and pattern by the number that the filter knows.
-    patterns: Vec<(usize, usize)>,
+    /// Each pattern once, by the number that the filter knows.
+    pub(super) patterns: Vec<Shared>,
     filter: Filter,
+}
+
+/// A pattern, by a matcher and its place there, and all matchers that ask for it.
+#[derive(Debug)]
+pub(super) struct Shared {
+    at: (usize, usize),
+    pub(super) matchers: Vec<usize>,
 }
 
 impl Scanner {
     pub(crate) fn new(matchers: Vec<LogMatcher>) -> Self {
-        let mut patterns = Vec::new();
-        let mut texts = Vec::new();
+        let mut patterns: Vec<Shared> = Vec::new();
+        let mut texts: Vec<(usize, &[u8])> = Vec::new();
+        let mut known: HashMap<&str, usize> = HashMap::new();
         for (number, matcher) in matchers.iter().enumerate() {
+            // A line's patterns are tried by their numbers, those of a matcher as it lists them.
+            let mut least = 0;
             for (which, pattern) in matcher.patterns.iter().enumerate() {
-                for text in &pattern.required().0 {
-                    texts.push((patterns.len(), text.as_slice()));
+                let next = patterns.len();
+                let at = *known.entry(pattern.source()).or_insert(next);
+                let at = if at < least { next } else { at };
+                least = at + 1;
+                if let Some(shared) = patterns.get_mut(at) {
+                    shared.matchers.push(number);
+                    continue;
                 }
-                patterns.push((number, which));
+                patterns.push(Shared {
+                    at: (number, which),
+                    matchers: vec![number],
+                });
+                let required = pattern.required().0.iter();
+                texts.extend(required.map(|text| (next, text.as_slice())));
             }
         }
         let filter = Filter::new(texts.into_iter());
@@ -78,42 +121,24 @@ impl Scanner {
         }
     }
 
+    /// A pattern by its number, and the matchers that ask for it.
+    pub(super) fn pattern(&self, number: usize) -> Option<(&Pattern, &[usize])> {
+        let shared = self.patterns.get(number)?;
+        let (matcher, which) = shared.at;
+        let pattern = self.matchers.get(matcher)?.patterns.get(which)?;
+        Some((pattern, &shared.matchers))
+    }
+
     pub(crate) fn matchers(&self) -> &[LogMatcher] {
         &self.matchers
     }
 
     /// Scans a block.
     pub(crate) fn scan(&self, entry: &str, origin: Origin, block: Block<'_>) -> Scanned {
-        let covered: Vec<bool> = self.matchers.iter().map(|m| m.covers(&origin)).collect();
-        let mut scan = BlockScan {
-            scanner: self,
-            entry,
-            bytes: block.bytes,
-            lines: Lines {
-                at: 0,
-                line: block.first_line,
-            },
-            // One past the start of the last line that a pattern was tried on.
-            tried: vec![0; self.patterns.len()],
-            matched: vec![0; self.matchers.len()],
-            groups: BTreeMap::new(),
-        };
-        self.filter.find(block.bytes, &mut |pattern, at| {
-            let matcher = self.patterns.get(pattern).map(|(matcher, _)| *matcher);
-            if matcher.and_then(|m| covered.get(m)) == Some(&true) {
-                scan.candidate(pattern, at);
-            }
-        });
-        let mut scanned = Scanned {
-            bytes: block.bytes.len() as u64,
-            ..Scanned::default()
-        };
-        for ((matcher, key), group) in scan.groups {
-            scanned
-                .groups
-                .insert((matcher, entry.to_owned(), key), group);
-            scanned.trim(matcher, entry);
-        }
+        let mut scan = BlockScan::new(self, &origin, block);
+        self.filter
+            .find(block.bytes, &mut |pattern, at| scan.candidate(pattern, at));
+        let mut scanned = scan.finish(&Arc::from(entry));
         let namespace = match origin.namespace {
             None => record::identity_namespace(block.bytes),
             Some(_) => None,
@@ -129,177 +154,6 @@ impl Scanner {
         let log = Log { namespace, ..log };
         scanned.logs.insert(entry.to_owned(), log);
         scanned
-    }
-}
-
-struct BlockScan<'a> {
-    scanner: &'a Scanner,
-    entry: &'a str,
-    bytes: &'a [u8],
-    lines: Lines,
-    tried: Vec<usize>,
-    matched: Vec<usize>,
-    groups: BTreeMap<(usize, String), Group>,
-}
-
-impl BlockScan<'_> {
-    /// Takes a place where a literal of a pattern stands.
-    fn candidate(&mut self, number: usize, at: usize) {
-        let Some((matcher_number, which)) = self.scanner.patterns.get(number).copied() else {
-            return;
-        };
-        let Some(matcher) = self.scanner.matchers.get(matcher_number) else {
-            return;
-        };
-        let Some(pattern) = matcher.patterns.get(which) else {
-            return;
-        };
-        let (start, end) = line_around(self.bytes, at);
-        let is_new = |last: Option<&mut usize>| {
-            last.is_some_and(|last| std::mem::replace(last, start + 1) != start + 1)
-        };
-        if self.matched.get(matcher_number) == Some(&(start + 1))
-            || !is_new(self.tried.get_mut(number))
-        {
-            return;
-        }
-        let raw = self.bytes.get(start..end).unwrap_or_default();
-        let Some(regex) = pattern.regex() else { return };
-        if is_settled(raw, regex) {
-            return;
-        }
-        let text = String::from_utf8_lossy(raw);
-        let text = record::strip_ansi(&text);
-        let Some(view) = view(matcher, regex, &text) else {
-            return;
-        };
-        if let Some(last) = self.matched.get_mut(matcher_number) {
-            *last = start + 1;
-        }
-        self.take(
-            matcher_number,
-            matcher,
-            (regex, &view.searched),
-            (start, &text, &view.record),
-        );
-    }
-
-    fn take(
-        &mut self,
-        number: usize,
-        matcher: &LogMatcher,
-        (regex, searched): (&Regex, &str),
-        (start, text, record): (usize, &str, &Record<'_>),
-    ) {
-        let names = regex.capture_names().flatten().collect::<Vec<_>>();
-        let values = if names.is_empty() {
-            None
-        } else {
-            regex.captures(searched.as_bytes())
-        };
-        let value = |name: &str| {
-            let found = values.as_ref().and_then(|v| v.name(name))?;
-            std::str::from_utf8(found.as_bytes()).ok()
-        };
-        let key = matcher.key.and_then(value).unwrap_or_default().to_owned();
-        let found = Match {
-            line: self.lines.number_at(self.bytes, start),
-            time: record.time,
-            uptime_us: record.uptime_us,
-            text: record::split_kubelet_time(text).1,
-            entry: self.entry,
-            keeps_seconds: matcher.keeps_seconds,
-        };
-        let captures = names.iter().filter_map(|name| Some((*name, value(name)?)));
-        self.groups
-            .entry((number, key))
-            .or_default()
-            .add(&found, captures);
-    }
-}
-
-/// A line that matches, and in which of its forms.
-struct View<'a> {
-    record: Record<'a>,
-    searched: Cow<'a, str>,
-}
-
-/// Whether a line is no match and has no other form to be tried in. Most lines in which a
-/// literal stands end here, before they are taken apart.
-fn is_settled(raw: &[u8], regex: &Regex) -> bool {
-    let has_time = raw.get(4) == Some(&b'-') && raw.get(10) == Some(&b'T');
-    let blank = memchr::memchr(b' ', raw).filter(|_| has_time);
-    let body = blank.and_then(|at| raw.get(at + 1..)).unwrap_or(raw);
-    // Plain proxy lines are the many; of the others some have a time of their own in front.
-    body.starts_with(b"[ ") && memchr::memchr(b'\x1b', raw).is_none() && !regex.is_match(body)
-}
-
-/// Tries a line as its container wrote it, and then with its quotes and its JSON undone.
-fn view<'a>(matcher: &LogMatcher, regex: &Regex, text: &'a str) -> Option<View<'a>> {
-    let body = record::split_kubelet_time(text).1;
-    let is_raw = regex.is_match(body.as_bytes());
-    let start = body.trim_start();
-    let is_packed = ["{", "time=\"", "level="]
-        .iter()
-        .any(|head| start.starts_with(head));
-    if !is_raw && !is_packed {
-        return None;
-    }
-    let needs_all = !is_raw || matcher.level.is_some() || matcher.target.is_some();
-    let record = if needs_all {
-        record::parse(text)
-    } else {
-        record::parse_time(text)
-    };
-    let searched = if is_raw {
-        Cow::Borrowed(body)
-    } else {
-        record.message.clone()
-    };
-    if !is_raw && !regex.is_match(searched.as_bytes()) {
-        return None;
-    }
-    let is_below = |least: Level| record.level.is_some_and(|level| level < least);
-    let is_elsewhere = |target: &String| !record.target.starts_with(target.as_str());
-    let is_excluded = |exclude: &Expression| {
-        exclude.is_match(body.as_bytes()) || exclude.is_match(searched.as_bytes())
-    };
-    if matcher.level.is_some_and(is_below)
-        || matcher.target.as_ref().is_some_and(is_elsewhere)
-        || matcher.exclude.as_ref().is_some_and(is_excluded)
-    {
-        return None;
-    }
-    Some(View { record, searched })
-}
-
-/// The line that position `at` is in, without its newline.
-fn line_around(bytes: &[u8], at: usize) -> (usize, usize) {
-    let (before, after) = bytes.split_at_checked(at).unwrap_or((bytes, &[]));
-    let start = memchr::memrchr(b'\n', before).map_or(0, |newline| newline + 1);
-    let end = memchr::memchr(b'\n', after).map_or(bytes.len(), |newline| at + newline);
-    let has_return = end > start && bytes.get(end - 1) == Some(&b'\r');
-    (start, if has_return { end - 1 } else { end })
-}
-
-/// Counts lines up to places that mostly come in order.
-struct Lines {
-    at: usize,
-    line: u64,
-}
-
-impl Lines {
-    fn number_at(&mut self, bytes: &[u8], start: usize) -> u64 {
-        let (low, high) = (self.at.min(start), self.at.max(start));
-        let newlines =
-            memchr::memchr_iter(b'\n', bytes.get(low..high).unwrap_or_default()).count() as u64;
-        self.line = if start >= self.at {
-            self.line + newlines
-        } else {
-            self.line.saturating_sub(newlines)
-        };
-        self.at = start;
-        self.line
     }
 }
 
@@ -375,7 +229,7 @@ mod tests {
         let mut lines = Vec::new();
         for (_, group) in groups {
             count += group.count;
-            lines.extend(group.first_lines.iter().filter_map(|e| e.line));
+            lines.extend(group.lines().iter().map(|excerpt| excerpt.line));
         }
         (count, lines)
     }
@@ -400,10 +254,11 @@ mod tests {
             scanned.merge(scanner.scan("a.log", Origin::default(), block(tail.as_bytes(), middle, second_line, true)));
             scanned.merge(scanner.scan("a.log", Origin::default(), block(head.as_bytes(), 0, 1, false)));
             for (number, source) in PATTERNS.iter().enumerate() {
-                let regex = Regex::new(source).unwrap();
+                let regex = regex::bytes::Regex::new(source).unwrap();
                 let lines: Vec<u64> = text.split('\n').zip(1..)
                     .filter(|(line, _)| regex.is_match(line.as_bytes())).map(|(_, n)| n).collect();
-                let first: Vec<u64> = lines.iter().copied().take(3).collect();
+                let is_kept = |nth: usize| nth < 3 || nth + 1 == lines.len();
+                let first: Vec<u64> = lines.iter().enumerate().filter(|(nth, _)| is_kept(*nth)).map(|(_, n)| *n).collect();
                 prop_assert_eq!(lines_of(&scanned, number), (lines.len() as u64, first));
             }
         }
@@ -427,6 +282,29 @@ mod tests {
             lines_of(&scanner.scan("x.log", Origin::default(), block), 0),
             (1, vec![1])
         );
+    }
+
+    #[test]
+    fn the_first_pattern_that_is_listed_gives_the_captures() {
+        let matcher = |sources: &[&str]| LogMatcher {
+            patterns: sources.iter().map(|s| Pattern::new(s).unwrap()).collect(),
+            ..LogMatcher::default()
+        };
+        let (early, late) = (r"(?P<what>refused) at once", r"gone: (?P<what>\S+) at once");
+        let scanner = Scanner::new(vec![matcher(&[early, late]), matcher(&[late, early])]);
+        let block = Block {
+            bytes: b"1 gone: refused at once\n2 gone: refused at once\n3 gone: lost at once\n",
+            offset: 0,
+            first_line: 1,
+            starts_mid_line: false,
+            is_last: true,
+        };
+        let scanned = scanner.scan("x.log", Origin::default(), block);
+        for matcher in 0..2 {
+            assert_eq!(lines_of(&scanned, matcher), (3, vec![1, 2, 3]));
+            let group = scanned.groups.values().nth(matcher).unwrap();
+            assert_eq!(group.captures[0].1.in_order(), ["refused", "lost"]);
+        }
     }
 
     #[test]

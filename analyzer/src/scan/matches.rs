@@ -4,6 +4,7 @@
 //! order: sums, minima, maxima and the smallest few by line.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -11,8 +12,8 @@ use super::lines::LogMatcher;
 use super::origin::Origin;
 use crate::evidence::Evidence;
 
-/// Excerpts kept from the start of a group, besides its last one.
-const FIRST_EXCERPTS: usize = 3;
+/// Lines kept of a group: the first few and the last one.
+const LINES: usize = 4;
 
 /// Distinct values kept for one capture.
 const CAPTURE_VALUES: usize = 12;
@@ -27,14 +28,33 @@ pub(crate) struct Group {
     pub(crate) first: Option<Timestamp>,
     pub(crate) last: Option<Timestamp>,
     pub(crate) last_uptime_us: Option<u64>,
-    /// The first few, by line.
-    pub(crate) first_lines: Vec<Evidence>,
-    pub(crate) last_line: Option<Evidence>,
+    /// The first few and the last one, by line.
+    lines: Vec<Excerpt>,
     /// In the order of their names.
-    pub(crate) captures: Vec<(String, Values)>,
+    pub(crate) captures: Vec<(Arc<str>, Values)>,
     /// Matches in each second, where the rule asks for it: of Unix time, or, of lines that tell
     /// no time, since the process started.
     pub(crate) seconds: BTreeMap<i64, u64>,
+}
+
+/// A line that matches. One text serves all groups that the line is in.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Excerpt {
+    pub(crate) line: u64,
+    pub(crate) time: Option<Timestamp>,
+    pub(crate) text: Arc<str>,
+}
+
+impl Excerpt {
+    /// It as a place in the log `entry`.
+    pub(crate) fn of(&self, entry: &str) -> Evidence {
+        Evidence {
+            entry: entry.to_owned(),
+            line: Some(self.line),
+            time: self.time,
+            excerpt: self.text.as_ref().to_owned(),
+        }
+    }
 }
 
 /// The first distinct values of a capture.
@@ -90,18 +110,15 @@ impl Values {
     }
 }
 
-/// One match, as the scan hands it over.
+/// When a match happened, as the scan hands it over.
 #[derive(Debug)]
-pub(super) struct Match<'a> {
-    pub(super) line: u64,
+pub(super) struct Match {
     pub(super) time: Option<Timestamp>,
     pub(super) uptime_us: Option<u64>,
-    pub(super) text: &'a str,
-    pub(super) entry: &'a str,
     pub(super) keeps_seconds: bool,
 }
 
-impl Match<'_> {
+impl Match {
     fn second(&self) -> Option<i64> {
         let uptime = || i64::try_from(self.uptime_us? / 1_000_000).ok();
         self.time.map(Timestamp::as_second).or_else(uptime)
@@ -109,41 +126,11 @@ impl Match<'_> {
 }
 
 impl Group {
-    pub(super) fn add<'c>(
-        &mut self,
-        found: &Match<'_>,
-        captures: impl Iterator<Item = (&'c str, &'c str)>,
-    ) {
+    pub(super) fn add(&mut self, found: &Match) {
         self.count += 1;
         self.first = earliest(self.first, found.time);
         self.last = self.last.max(found.time);
         self.last_uptime_us = self.last_uptime_us.max(found.uptime_us);
-        let is_early = self.first_lines.len() < FIRST_EXCERPTS
-            || self
-                .first_lines
-                .last()
-                .is_some_and(|last| Some(found.line) < last.line);
-        let is_last = self
-            .last_line
-            .as_ref()
-            .is_none_or(|last| last.line < Some(found.line));
-        if is_early || is_last {
-            let evidence = Evidence {
-                entry: found.entry.to_owned(),
-                line: Some(found.line),
-                time: found.time,
-                excerpt: crate::evidence::shorten(found.text),
-            };
-            if is_early {
-                self.insert(evidence.clone());
-            }
-            if is_last {
-                self.last_line = Some(evidence);
-            }
-        }
-        for (name, value) in captures {
-            self.values(name).add(value, found.line);
-        }
         if let (true, Some(second)) = (found.keeps_seconds, found.second()) {
             *self.seconds.entry(second).or_default() += 1;
         }
@@ -153,31 +140,37 @@ impl Group {
         clippy::indexing_slicing,
         reason = "the place was found, or was just filled"
     )]
-    fn values(&mut self, name: &str) -> &mut Values {
-        let at = self
-            .captures
-            .binary_search_by(|(known, _)| known.as_str().cmp(name));
+    pub(super) fn values(&mut self, name: &Arc<str>) -> &mut Values {
+        let at = self.captures.binary_search_by(|(known, _)| known.cmp(name));
         let at = at.unwrap_or_else(|at| {
             self.captures.reserve_exact(1);
             self.captures
-                .insert(at, (name.to_owned(), Values::default()));
+                .insert(at, (Arc::clone(name), Values::default()));
             at
         });
         &mut self.captures[at].1
     }
 
-    /// Keeps a line if it is among the first, in their order. There may be a group for each rule
-    /// and log, so it has no room to spare.
-    fn insert(&mut self, evidence: Evidence) {
-        let lines = &mut self.first_lines;
-        let at = lines.partition_point(|known| known.line < evidence.line);
+    /// Whether the next line is one of the first few.
+    pub(super) fn lacks_lines(&self) -> bool {
+        self.lines.len() + 1 < LINES
+    }
+
+    /// Keeps a line if it is among the first few or the last one. There may be a group for each
+    /// rule and log, so it has no room to spare.
+    pub(super) fn keep(&mut self, excerpt: Excerpt) {
+        let lines = &mut self.lines;
+        let at = lines.partition_point(|known| known.line < excerpt.line);
         if lines
             .get(at)
-            .is_none_or(|known| known.line != evidence.line)
+            .is_some_and(|known| known.line == excerpt.line)
         {
-            lines.reserve_exact(1);
-            lines.insert(at, evidence);
-            lines.truncate(FIRST_EXCERPTS);
+            return;
+        }
+        lines.reserve_exact(1);
+        lines.insert(at, excerpt);
+        if lines.len() > LINES {
+            lines.remove(LINES - 1);
         }
     }
 
@@ -186,12 +179,8 @@ impl Group {
         self.first = earliest(self.first, other.first);
         self.last = self.last.max(other.last);
         self.last_uptime_us = self.last_uptime_us.max(other.last_uptime_us);
-        for evidence in other.first_lines {
-            self.insert(evidence);
-        }
-        let line = |evidence: &Option<Evidence>| evidence.as_ref().and_then(|e| e.line);
-        if line(&self.last_line) < line(&other.last_line) {
-            self.last_line = other.last_line;
+        for excerpt in other.lines {
+            self.keep(excerpt);
         }
         for (name, values) in other.captures {
             self.values(&name).merge(values);
@@ -201,14 +190,9 @@ impl Group {
         }
     }
 
-    /// The first few places and the last one.
-    pub(crate) fn evidence(&self) -> impl Iterator<Item = &Evidence> {
-        let last = self.last_line.iter();
-        let is_first =
-            |line: &Evidence| self.first_lines.iter().any(|first| first.line == line.line);
-        self.first_lines
-            .iter()
-            .chain(last.filter(move |last| !is_first(last)))
+    /// The first few lines and the last one.
+    pub(crate) fn lines(&self) -> &[Excerpt] {
+        &self.lines
     }
 }
 
@@ -220,7 +204,7 @@ fn earliest(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
 }
 
 /// Number of a log matcher, path of the log, value of the capture that is the key.
-pub(crate) type GroupKey = (usize, String, String);
+pub(crate) type GroupKey = (usize, Arc<str>, Box<str>);
 
 /// One log.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -252,7 +236,7 @@ impl Scanned {
     pub(super) fn settle(&mut self, entry: &str, origin: Origin, matchers: &[LogMatcher]) {
         let covers = |matcher: usize| matchers.get(matcher).is_none_or(|m| m.covers(&origin));
         self.groups
-            .retain(|(matcher, own, _), _| own != entry || covers(*matcher));
+            .retain(|(matcher, own, _), _| own.as_ref() != entry || covers(*matcher));
         self.overflowed
             .retain(|(matcher, own)| own != entry || covers(*matcher));
         if let Some(log) = self.logs.get_mut(entry) {
@@ -265,7 +249,7 @@ impl Scanned {
         self.bytes += other.bytes;
         self.overflowed.extend(other.overflowed);
         for (key, group) in other.groups {
-            let (matcher, entry) = (key.0, key.1.clone());
+            let (matcher, entry) = (key.0, Arc::clone(&key.1));
             self.groups.entry(key).or_default().merge(group);
             self.trim(matcher, &entry);
         }
@@ -282,9 +266,9 @@ impl Scanned {
 
     /// Keeps the groups with the smallest keys: whatever the order of blocks, those are the same
     /// and hold all of their matches.
-    pub(super) fn trim(&mut self, matcher: usize, entry: &str) {
-        let start = (matcher, entry.to_owned(), String::new());
-        let is_same = |key: &GroupKey| key.0 == matcher && key.1 == entry;
+    pub(super) fn trim(&mut self, matcher: usize, entry: &Arc<str>) {
+        let start = (matcher, Arc::clone(entry), Box::default());
+        let is_same = |key: &GroupKey| key.0 == matcher && key.1 == *entry;
         let beyond = self
             .groups
             .range(start..)
@@ -293,7 +277,7 @@ impl Scanned {
             .nth(KEYS);
         if let Some(beyond) = beyond.cloned() {
             self.groups.remove(&beyond);
-            self.overflowed.insert((matcher, entry.to_owned()));
+            self.overflowed.insert((matcher, entry.as_ref().to_owned()));
         }
     }
 }

@@ -5,10 +5,14 @@
 //! apart, [`mod@matches`] merges what was found to the same result in any order. What a match means
 //! is decided elsewhere.
 
+mod block;
 mod borders;
+pub(crate) mod expression;
+mod fence;
 pub(crate) mod frequency;
 mod grams;
 mod json;
+mod line;
 mod lines;
 pub(crate) mod literals;
 pub(crate) mod matches;

@@ -1,160 +1,53 @@
-//! Regexes of rules: checked when a rule is read, compiled when first needed.
+//! One log pattern: a regex, its required literals, and how a line is tried, which is found out when one first is.
 
-use std::sync::OnceLock;
+use std::ops::Range;
+use std::sync::{Arc, OnceLock};
 
-use regex::bytes::{Regex, RegexBuilder};
-use regex_automata::nfa::thompson::{self, NFA};
+use regex::bytes::Regex;
 
-use super::literals::{Required, required};
-use super::syntax::{self, NEST_LIMIT};
+use super::expression::{Expression, PatternError, compile};
+use super::fence::{self, Step};
+use super::literals::Required;
+use super::syntax;
 
-/// Bytes that one compiled regex may take.
-const SIZE_LIMIT: usize = 4 << 20;
-
-/// What was found out about a regex of a built-in rule when the program was made.
-struct Known {
-    source: &'static str,
-    /// Empty if it has none to look for.
-    required: &'static [&'static [u8]],
-    names: &'static [&'static str],
-}
-
-// `KNOWN`, ordered by source.
-include!(concat!(env!("OUT_DIR"), "/regexes.rs"));
-
-impl Known {
-    fn owned(&self) -> (Vec<String>, Option<Required>) {
-        let names = self.names.iter().map(|name| (*name).to_owned());
-        let required = self.required.iter().map(|text| text.to_vec());
-        let has_some = !self.required.is_empty();
-        (
-            names.collect(),
-            has_some.then(|| Required(required.collect())),
-        )
-    }
-}
-
-fn known(source: &str) -> Option<&'static Known> {
-    let at = KNOWN.binary_search_by(|known| known.source.cmp(source));
-    KNOWN.get(at.ok()?)
-}
-
-/// Why a text is no regex or no pattern; the words say what to write instead.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum PatternError {
-    /// It is no regex: after so many characters something is wrong.
-    #[error("`{regex}` is not a regex: {detail}")]
-    Syntax {
-        regex: String,
-        at: usize,
-        detail: String,
-    },
-    /// It is too large when compiled.
-    #[error("`{0}` is too large when compiled; use fewer or smaller repetitions")]
-    TooLarge(String),
-    /// Every line would have to be tried.
-    #[error(
-        "`{0}` has no fixed text of 7 or more bytes that every match contains; add words of the \
-         message, or split it into several `patterns`"
-    )]
-    NoLiteral(String),
-}
-
-impl PatternError {
-    /// Characters before the place in the text that it is about, if it is not about all of it.
-    pub(crate) fn at(&self) -> Option<usize> {
-        match self {
-            Self::Syntax { at, .. } => Some(*at),
-            Self::TooLarge(_) | Self::NoLiteral(_) => None,
-        }
-    }
-}
-
-/// A regex over the bytes of a line or a field.
-#[derive(Debug)]
-pub(crate) struct Expression {
-    source: String,
-    names: Vec<String>,
-    compiled: OnceLock<Option<Regex>>,
-}
-
-impl Expression {
-    /// Checks `source` without compiling it.
-    ///
-    /// # Errors
-    /// [`PatternError`] when it is no regex, or too large.
-    pub(crate) fn new(source: &str) -> Result<Self, PatternError> {
-        Ok(Self::with_literals(source)?.0)
-    }
-
-    fn with_literals(source: &str) -> Result<(Self, Option<Required>), PatternError> {
-        let (names, required) = match known(source) {
-            Some(known) => known.owned(),
-            None => take_apart(source)?,
-        };
-        let expression = Self {
-            source: source.to_owned(),
-            names,
-            compiled: OnceLock::new(),
-        };
-        Ok((expression, required))
-    }
-
-    /// The regex as it was written.
-    pub(crate) fn source(&self) -> &str {
-        &self.source
-    }
-
-    /// Names of its captures.
-    pub(crate) fn names(&self) -> &[String] {
-        &self.names
-    }
-
-    /// The regex. There is one: what was checked compiles.
-    pub(crate) fn regex(&self) -> Option<&Regex> {
-        self.compiled.get_or_init(|| compile(&self.source)).as_ref()
-    }
-
-    /// Whether it matches anywhere in a text.
-    pub(crate) fn is_match(&self, text: &[u8]) -> bool {
-        self.regex().is_some_and(|regex| regex.is_match(text))
-    }
-}
-
-/// The names of a regex's captures and its literals. Finds out whether it is small enough as well, which takes a
-/// fraction of the time of compiling it.
-fn take_apart(source: &str) -> Result<(Vec<String>, Option<Required>), PatternError> {
-    let hir = syntax::parse(source).map_err(|(byte, detail)| PatternError::Syntax {
-        regex: source.to_owned(),
-        at: source
-            .get(..byte)
-            .map_or(0, |before| before.chars().count()),
-        detail,
-    })?;
-    let limits = thompson::Config::new()
-        .utf8(false)
-        .nfa_size_limit(Some(SIZE_LIMIT));
-    let built = NFA::compiler().configure(limits).build_from_hir(&hir);
-    built.map_err(|_| PatternError::TooLarge(source.to_owned()))?;
-    Ok((syntax::names(&hir), required(&hir)))
-}
-
-fn compile(source: &str) -> Option<Regex> {
-    let builder = &mut RegexBuilder::new(source);
-    // Twice the size that was checked: it is compiled to be run backwards as well.
-    let builder = builder.unicode(false).size_limit(2 * SIZE_LIMIT);
-    builder
-        .dfa_size_limit(SIZE_LIMIT)
-        .nest_limit(NEST_LIMIT)
-        .build()
-        .ok()
-}
-
-/// A regex for lines of logs, with the literals by which the lines that it may match are found.
+/// A regex that is run on single lines.
 #[derive(Debug)]
 pub(crate) struct Pattern {
     expression: Expression,
     required: Required,
+    plan: OnceLock<Option<Plan>>,
+}
+
+/// How a line is tried: the cheap things first.
+#[derive(Debug)]
+struct Plan {
+    steps: Vec<Step>,
+    /// The regex up to where only `.*` and fixed texts follow, and those texts; or all of it.
+    head: Regex,
+    tail: Vec<Step>,
+    /// Whether what is captured hangs on the text of the match alone.
+    is_closed: bool,
+}
+
+/// Where a pattern matches a text.
+#[derive(Debug)]
+pub(crate) struct Found<'p, 't> {
+    head: &'p Regex,
+    text: &'t [u8],
+    span: Range<usize>,
+    is_closed: bool,
+}
+
+impl<'t> Found<'_, 't> {
+    /// What was matched, where all that is captured hangs on it.
+    pub(crate) fn closed(&self) -> Option<Range<usize>> {
+        self.is_closed.then(|| self.span.clone())
+    }
+
+    /// The values of named captures.
+    pub(crate) fn captures(&self) -> Option<regex::bytes::Captures<'t>> {
+        self.head.captures_at(self.text, self.span.start)
+    }
 }
 
 impl Pattern {
@@ -168,6 +61,7 @@ impl Pattern {
         Ok(Self {
             expression,
             required,
+            plan: OnceLock::new(),
         })
     }
 
@@ -182,7 +76,7 @@ impl Pattern {
     }
 
     /// Names of its captures.
-    pub(crate) fn names(&self) -> &[String] {
+    pub(crate) fn names(&self) -> &[Arc<str>] {
         self.expression.names()
     }
 
@@ -190,56 +84,57 @@ impl Pattern {
     pub(crate) fn regex(&self) -> Option<&Regex> {
         self.expression.regex()
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_known_of_a_regex_is_what_is_found_out_anew() {
-        assert!(KNOWN.len() > 500);
-        for known in KNOWN {
-            assert_eq!(
-                Ok(known.owned()),
-                take_apart(known.source),
-                "{}",
-                known.source
-            );
-            assert!(compile(known.source).is_some(), "{}", known.source);
+    /// Tries a text. Where nothing is captured the span is empty.
+    pub(crate) fn find<'t>(&self, text: &'t [u8]) -> Option<Found<'_, 't>> {
+        let plan = self.plan.get_or_init(|| self.plan()).as_ref()?;
+        // `.` ends at a newline, and a search for a text does not.
+        if !plan.tail.is_empty() && memchr::memchr(b'\n', text).is_some() {
+            return self.find_whole(text);
         }
+        let until = fence::latest(&plan.tail, text)?;
+        let text = text.get(..until)?;
+        if !fence::holds(&plan.steps, text) {
+            return None;
+        }
+        let captures_nothing = self.names().is_empty();
+        let span = if captures_nothing {
+            plan.head.is_match(text).then_some(0..0)?
+        } else {
+            plan.head.find(text)?.range()
+        };
+        Some(Found {
+            head: &plan.head,
+            text,
+            span,
+            is_closed: plan.is_closed || captures_nothing,
+        })
     }
 
-    #[test]
-    fn every_regex_of_the_built_in_rules_is_known() {
-        let rules = crate::load_rules(&[], true, &[]).unwrap();
-        let logs = rules.scanner.matchers().iter();
-        let logs = logs.flat_map(|log| {
-            let patterns = log.patterns.iter().map(Pattern::source);
-            patterns.chain(log.exclude.as_ref().map(Expression::source))
-        });
-        let matchers = rules.list.iter().flat_map(|rule| &rule.matchers);
-        let texts =
-            matchers.filter_map(|named| Some(named.matcher.table()?.text.as_ref()?.1.source()));
-        for source in logs.chain(texts) {
-            assert!(
-                known(source).is_some(),
-                "add its key to `REGEXES` of the build script: {source}"
-            );
-        }
+    fn find_whole<'t>(&self, text: &'t [u8]) -> Option<Found<'_, 't>> {
+        let head = self.regex()?;
+        Some(Found {
+            head,
+            text,
+            span: head.find(text)?.range(),
+            is_closed: false,
+        })
     }
 
-    #[test]
-    fn a_regex_that_would_grow_too_large_is_refused_before_it_is_compiled() {
-        for source in ["(?:(?:a{100}){100}){100}literal", "[a-z]{1000000}literal"] {
-            let error = Expression::new(source).unwrap_err();
-            assert_eq!(error, PatternError::TooLarge(source.to_owned()));
-        }
-        // The largest that is let through compiles.
-        let growing = (10..).map(|power| format!("literal (?:x{{{}}}){{3}}", 1 << power));
-        let largest = growing
-            .take_while(|source| Expression::new(source).is_ok())
-            .last();
-        assert!(compile(&largest.unwrap()).is_some());
+    fn plan(&self) -> Option<Plan> {
+        let hir = syntax::parse(self.source()).ok()?;
+        let parted = fence::part(&hir);
+        let parted =
+            parted.and_then(|(head, tail)| Some((compile(&head.to_string())?, head, tail)));
+        let (regex, head, tail) = match parted {
+            Some(parted) => parted,
+            None => (self.regex()?.clone(), hir, Vec::new()),
+        };
+        Some(Plan {
+            steps: fence::steps(&head),
+            head: regex,
+            tail,
+            is_closed: fence::is_closed(&head),
+        })
     }
 }

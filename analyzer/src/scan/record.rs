@@ -67,7 +67,7 @@ pub(crate) fn split_kubelet_time(line: &str) -> (Option<Timestamp>, &str) {
 
 /// Takes colours and other escape sequences out.
 pub(crate) fn strip_ansi(line: &str) -> Cow<'_, str> {
-    if !line.contains('\x1b') {
+    if memchr::memchr(b'\x1b', line.as_bytes()).is_none() {
         return Cow::Borrowed(line);
     }
     let mut plain = String::with_capacity(line.len());
@@ -84,24 +84,6 @@ pub(crate) fn strip_ansi(line: &str) -> Cow<'_, str> {
     }
     plain.push_str(rest);
     Cow::Owned(plain)
-}
-
-/// As [`parse`], but with the time only where the kubelet tells it.
-pub(crate) fn parse_time(line: &str) -> Record<'_> {
-    let (time, body) = split_kubelet_time(line);
-    if time.is_some() {
-        let uptime_us = body
-            .trim_start()
-            .strip_prefix('[')
-            .and_then(|b| b.split_once("s]"));
-        let uptime_us = uptime_us.and_then(|(uptime, _)| uptime_us_of(uptime.trim()));
-        return Record {
-            time,
-            uptime_us,
-            ..Record::default()
-        };
-    }
-    parse_body(body)
 }
 
 /// Takes a line apart. What is in no known format is all message.

@@ -7,7 +7,7 @@ use super::listed;
 use super::signatures::{ELSEWHERE, MACROS, SIGNATURES, Signature};
 use super::slips::Slip;
 use crate::rule::near::{did_you_mean, hint};
-use crate::scan::pattern::Expression;
+use crate::scan::expression::Expression;
 
 /// Operators that give numbers, times or texts.
 const OF_VALUES: [&str; 6] = [

@@ -116,13 +116,74 @@ fn every_fault_of_every_rule_is_told_before_a_bundle_is_opened() {
         "x/bad.yaml:6:22: `\\d+` has no fixed text",
         "no table `nope`",
         "no variable `rwo`",
+        "x/bad.yaml:7:35: no variable `rwo`; did you mean `row`?",
         "no matcher `c`; there are `a`, `b`",
-        "`{nobody}` is neither a capture nor a subject",
-        "x/worse.yaml:2:",
+        "x/bad.yaml:9:12: `{nobody}` is neither a capture nor a subject",
+        "x/worse.yaml:2:11: `dreadful` is not known here; there are `info`",
+        "x/worse.yaml:2:1: no `title`; add it",
     ] {
         assert!(text.contains(part), "`{part}` in {text}");
     }
     assert!(!text.contains("absent.tar.gz"), "{text}");
+}
+
+#[test]
+fn rules_that_lead_back_to_themselves_are_told_with_their_way() {
+    let place = Place::new();
+    let rule = |id: &str, explains: &str| {
+        RULE.replace("id: lost", &format!("id: {id}")) + &format!("explains: [{explains}]\n")
+    };
+    place.write("rules/x/a.yaml", &rule("a", "{rule: b}"));
+    place.write("rules/x/b.yaml", &rule("b", "{rule: gone}, {rule: c}"));
+    place.write("rules/x/c.yaml", &rule("c", "{rule: a}"));
+    let run = place.run(&["absent.tar.gz", "--rules", "rules"]).code(2);
+    let line = rule("a", "").matches('\n').count();
+    let told = format!(
+        "x/a.yaml:{line}:19: `a` explains itself: a -> b -> c -> a; take out this reference or that at \
+         x/b.yaml:{line}:33 or x/c.yaml:{line}:19"
+    );
+    assert!(stderr(&run).contains(&told), "{told}\n{}", stderr(&run));
+}
+
+#[test]
+fn a_built_in_rule_on_such_a_way_has_its_place_too() {
+    let place = Place::new();
+    let own = RULE.replace("id: lost", "id: peer-refuses-requests")
+        + "explains: [{rule: client-identity-refused}]\n";
+    place.write("rules/x/peer-refuses-requests.yaml", &own);
+    let run = place.run(&["absent.tar.gz", "--rules", "rules"]).code(2);
+    let told = stderr(&run);
+    let way = "peer-refuses-requests -> client-identity-refused -> peer-refuses-requests";
+    assert!(told.contains(way), "{told}");
+    assert!(
+        told.contains("that at policy/client-identity-refused.yaml:22:12\n"),
+        "{told}"
+    );
+}
+
+#[test]
+fn files_that_are_no_text_are_faults_among_the_others() {
+    let place = Place::new();
+    let folder = place.0.path().join("rules/x");
+    place.write("rules/x/wrong.yaml", "id: wrong\n");
+    place.write("rules/x/long.yaml", &format!("# {}\n", "x".repeat(3 << 20)));
+    std::fs::write(folder.join("latin.yaml"), b"id: latin\ntitle: caf\xe9\n").unwrap();
+    std::fs::write(folder.join("empty.yaml"), "").unwrap();
+    #[cfg(unix)]
+    std::os::unix::fs::symlink("/dev/zero", folder.join("endless.yaml")).unwrap();
+    let run = place
+        .run(&["absent.tar.gz", "--no-builtin-rules", "--rules", "rules"])
+        .code(2);
+    for part in [
+        "x/wrong.yaml:1:1: no `title`",
+        "x/long.yaml: longer than the 2097152 bytes",
+        "x/latin.yaml:2:11: not UTF-8 text",
+        "x/empty.yaml:1:1: the file holds nothing",
+        #[cfg(unix)]
+        "x/endless.yaml: not a file",
+    ] {
+        assert!(stderr(&run).contains(part), "`{part}` in {}", stderr(&run));
+    }
 }
 
 #[test]

@@ -180,8 +180,12 @@ fn goes_on(group: &Group, log: &Log, within: SignedDuration, world: &World<'_>) 
 
 fn rows<'a>(table: &TableMatcher, world: &'a World<'_>) -> Hits<'a> {
     let mut found = Hits::default();
+    let facts = world.facts.table(&table.table);
+    if facts.is_empty() {
+        return found;
+    }
     let root = predicate::context(world.at, world.mesh);
-    for fact in world.facts.table(&table.table) {
+    for fact in facts {
         match table.take(fact, &root) {
             Ok(Some(captures)) => found.list.push(row(fact, captures)),
             Ok(None) => {}

@@ -49,12 +49,7 @@ mod tests {
     #[test]
     fn a_new_rule_passes_its_own_cases() {
         let (yaml, cases) = template("proxy", "my-rule");
-        let text = RuleText {
-            path: "proxy/my-rule.yaml".into(),
-            yaml: yaml.into(),
-            cases: Some(cases.into()),
-            is_builtin: false,
-        };
+        let text = RuleText::new("proxy/my-rule.yaml", yaml, Some(cases));
         let tested = cases::test(&[text], &[]);
         assert_eq!((tested.cases, tested.faults), (2, Vec::new()));
     }

@@ -14,8 +14,9 @@ use serde_json::Value;
 
 use super::fault::{Fault, Faulty};
 use super::file::{CaseFile, CasesFile, Expect};
-use super::set::{RuleText, Rules, yaml_fault};
+use super::set::{RuleText, Rules};
 use super::spanned::At;
+use super::yaml;
 use crate::conclude::{Conclusions, Coverage, World, conclude};
 use crate::evidence::{Evidence, Subject};
 use crate::facts::{self, Context, Fact, Facts};
@@ -74,13 +75,9 @@ fn test_one(text: &RuleText, texts: &[RuleText], faulty: &mut Faulty<'_>) -> usi
         );
         return 0;
     };
-    let file: CasesFile = match serde_saphyr::from_str(yaml) {
-        Ok(file) => file,
-        Err(error) => {
-            faulty.faults.push(yaml_fault(&path_of(text), &error));
-            return 0;
-        }
-    };
+    let read = yaml::read::<CasesFile>(&path_of(text), yaml);
+    faulty.faults.extend(read.faults);
+    let Some(file) = read.value else { return 0 };
     for (expect, word) in [(Expect::Fires, "fires"), (Expect::Silent, "is silent")] {
         if !file.cases.iter().any(|case| case.expect == expect) {
             faulty.add(
@@ -110,7 +107,7 @@ fn with_awaited(text: &RuleText, texts: &[RuleText]) -> Vec<RuleText> {
     let mut at = 0;
     while let Some(next) = chosen.get(at) {
         at += 1;
-        let Ok(file) = super::set::parse(next) else {
+        let Some(file) = super::set::parse(next).value else {
             continue;
         };
         for matcher in file.matchers.values() {
@@ -126,7 +123,7 @@ fn with_awaited(text: &RuleText, texts: &[RuleText]) -> Vec<RuleText> {
 
 /// The first case of a rule that fires, with the finding that it is there for.
 pub(super) fn first_that_fires(text: &RuleText, texts: &[RuleText]) -> Option<(CaseFile, Finding)> {
-    let file: CasesFile = serde_saphyr::from_str(text.cases.as_deref()?).ok()?;
+    let file: CasesFile = yaml::read("", text.cases.as_deref()?).value?;
     let mut cases = file.cases.into_iter();
     let case = cases.find(|case| case.expect == Expect::Fires)?;
     let rules = Rules::compile(&with_awaited(text, texts)).ok()?;

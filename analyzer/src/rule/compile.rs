@@ -4,7 +4,8 @@ use super::compile_condition::condition;
 use super::compile_matcher::matcher;
 use super::fault::Faulty;
 use super::file::{By, MatcherFile, RuleFile};
-use super::predicate::listed;
+use super::near::hint;
+use super::predicate::Slip;
 use super::spanned::At;
 use super::template::Template;
 use super::version::Range;
@@ -206,23 +207,38 @@ struct Texts<'a> {
 
 impl Texts<'_> {
     fn template(&self, at: &At<String>, faulty: &mut Faulty<'_>) -> Template {
-        let Some(template) = faulty.check(at.place, Template::parse(at.value.trim())) else {
-            return Template::default();
-        };
-        for name in template.names() {
-            if let Err(detail) = self.check(name) {
-                faulty.add(at.place, detail);
+        let text = at.value.trim();
+        let result = Template::parse(text).and_then(|template| {
+            let slips = template.names().filter_map(|name| {
+                let detail = self.check(name).err()?;
+                let place = text.match_indices(name).find(|(at, _)| {
+                    let before = text.get(..*at).unwrap_or_default();
+                    before.ends_with(['{', '|'])
+                });
+                let before = place.and_then(|(at, _)| text.get(..at));
+                Some(Slip::new(before.map_or(0, |b| b.chars().count()), detail))
+            });
+            let slips: Vec<Slip> = slips.collect();
+            if slips.is_empty() {
+                Ok(template)
+            } else {
+                Err(slips)
             }
-        }
-        template
+        });
+        let indent = at.value.chars().take_while(|c| c.is_whitespace()).count();
+        let result = result.map_err(|mut slips| {
+            slips.iter_mut().for_each(|slip| slip.at += indent);
+            slips
+        });
+        faulty.check_inside(at, result).unwrap_or_default()
     }
 
     fn check(&self, name: &str) -> Result<(), String> {
         match name.split_once('.') {
             Some((matcher, _)) if self.names.iter().any(|n| n == matcher) => Ok(()),
             Some((matcher, _)) => Err(format!(
-                "`{{{name}}}`: no matcher `{matcher}`; there are {}",
-                listed(self.names)
+                "`{{{name}}}`: no matcher `{matcher}`{}",
+                hint(matcher, self.names)
             )),
             None if SUBJECT_NAMES.contains(&name) || self.captures.iter().any(|c| c == name) => {
                 Ok(())
@@ -235,8 +251,8 @@ impl Texts<'_> {
                 let mut known: Vec<&str> = self.captures.iter().map(String::as_str).collect();
                 known.extend(SUBJECT_NAMES);
                 Err(format!(
-                    "`{{{name}}}` is neither a capture nor a subject; there are {}",
-                    listed(&known)
+                    "`{{{name}}}` is neither a capture nor a subject{}",
+                    hint(name, &known)
                 ))
             }
         }

@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 
 use super::fault::Faulty;
 use super::file::ConditionFile;
-use super::predicate::listed;
+use super::near::hint;
 use super::spanned::{At, Spot};
 use super::{Condition, Matcher, NamedMatcher};
 
@@ -100,7 +100,7 @@ impl Compiler<'_, '_> {
         found.unwrap_or_else(|| {
             self.faulty.add(
                 place,
-                format!("no matcher `{name}`; there are {}", listed(self.names)),
+                format!("no matcher `{name}`{}", hint(name, self.names)),
             );
             0
         })

@@ -1,6 +1,7 @@
 //! Compiles matchers.
 
 use std::collections::BTreeSet;
+use std::num::NonZeroU64;
 use std::sync::LazyLock;
 
 use bundle::SourceKind;
@@ -10,14 +11,17 @@ use serde_json::{Value, json};
 use super::compile_condition::duration;
 use super::fault::Faulty;
 use super::file::{
-    AbsentFile, By, EventFile, FactFile, LogFile, MatcherFile, MetricFile, MetricSource, ObjectFile,
+    AbsentFile, By, EventFile, EventType, FactFile, LogFile, MatcherFile, MetricFile, MetricSource,
+    ObjectFile,
 };
-use super::predicate::{Predicate, listed};
+use super::near::hint;
+use super::predicate::Predicate;
 use super::spanned::{At, Spot};
 use super::{Matcher, NamedMatcher, TableMatcher, Test};
 use crate::facts::{self, Context, Demand};
 use crate::scan::LogMatcher;
-use crate::scan::pattern::{self, Pattern};
+use crate::scan::expression::Expression;
+use crate::scan::pattern::Pattern;
 use crate::scan::record::Level;
 
 /// Every table that rules may ask.
@@ -92,7 +96,7 @@ fn log(
 ) -> Compiled {
     let sources = file.pattern.iter().chain(&file.patterns);
     let patterns: Vec<Pattern> = sources
-        .filter_map(|at| faulty.check(at.place, Pattern::new(&at.value)))
+        .filter_map(|at| faulty.check_regex(at, Pattern::new(&at.value)))
         .collect();
     if file.pattern.is_none() && file.patterns.is_empty() {
         faulty.add(place, "a `log` matcher needs `pattern` or `patterns`");
@@ -105,7 +109,7 @@ fn log(
     let exclude = file
         .exclude
         .as_ref()
-        .and_then(|at| faulty.check(at.place, pattern::compile(&at.value)));
+        .and_then(|at| faulty.check_regex(at, Expression::new(&at.value)));
     let captures: Vec<String> = patterns
         .iter()
         .flat_map(|p| p.names().iter().map(|name| name.as_ref().to_owned()))
@@ -126,7 +130,7 @@ fn log(
     let matcher = NamedMatcher {
         name: String::new(),
         matcher: Matcher::Log(logs.len() - 1),
-        min_count: file.min_count.unwrap_or(1),
+        min_count: file.min_count.map_or(1, NonZeroU64::get),
         ongoing: duration(file.ongoing.as_ref(), faulty),
     };
     Compiled { matcher, captures }
@@ -158,7 +162,7 @@ fn table(
         if faulty.is_sound {
             return Some(Predicate::sound(&at.value));
         }
-        faulty.check(at.place, Predicate::new(&at.value, &known))
+        faulty.check_inside(at, Predicate::new(&at.value, &known))
     });
     TableMatcher {
         table: name.to_owned(),
@@ -175,7 +179,7 @@ fn known_table(at: &At<String>, faulty: &mut Faulty<'_>) {
     if !TABLES.contains(&at.value.as_str()) {
         faulty.add(
             at.place,
-            format!("no table `{}`; there are {}", at.value, listed(&TABLES)),
+            format!("no table `{}`{}", at.value, hint(&at.value, &TABLES)),
         );
     }
 }
@@ -190,7 +194,7 @@ fn fact(file: &FactFile, faulty: &mut Faulty<'_>) -> Option<Compiled> {
     }
     let table = table(&file.table.value, file.predicate.as_ref(), &[], faulty);
     let mut compiled = plain(Matcher::Table(table));
-    compiled.matcher.min_count = file.min_count.unwrap_or(1);
+    compiled.matcher.min_count = file.min_count.map_or(1, NonZeroU64::get);
     Some(compiled)
 }
 
@@ -204,28 +208,43 @@ fn is_one_of(pointer: &str, values: impl IntoIterator<Item = impl Into<Value>>) 
 
 fn event(file: &EventFile, faulty: &mut Faulty<'_>) -> Option<Compiled> {
     let mut table = table("events", file.predicate.as_ref(), &[], faulty);
+    let event_type = file.event_type.map(|event_type| match event_type {
+        EventType::Normal => "Normal",
+        EventType::Warning => "Warning",
+    });
     let tests = [
         is_one_of("/reason", file.reason.iter().cloned()),
-        is_one_of("/type", file.event_type.iter().cloned()),
+        is_one_of("/type", event_type),
         is_one_of("/object/kind", file.object.iter().cloned()),
     ];
     table.tests.extend(tests.into_iter().flatten());
     let mut captures = Vec::new();
     if let Some(at) = &file.message {
-        let regex = faulty.check(at.place, pattern::compile(&at.value))?;
-        captures.extend(regex.capture_names().flatten().map(str::to_owned));
+        let regex = faulty.check_regex(at, Expression::new(&at.value))?;
+        captures.extend(regex.names().iter().map(|name| name.as_ref().to_owned()));
         table.text = Some(("/message", regex));
     }
     let matcher = NamedMatcher {
         name: String::new(),
         matcher: Matcher::Table(table),
-        min_count: file.min_count.unwrap_or(1),
+        min_count: file.min_count.map_or(1, NonZeroU64::get),
         ongoing: duration(file.ongoing.as_ref(), faulty),
     };
     Some(Compiled { matcher, captures })
 }
 
 fn object(file: &ObjectFile, faulty: &mut Faulty<'_>) -> Compiled {
+    if !file
+        .kind
+        .value
+        .starts_with(|c: char| c.is_ascii_uppercase())
+    {
+        let detail = format!(
+            "`{}` is no kind; kinds are written as in `Deployment`",
+            file.kind.value
+        );
+        faulty.add(file.kind.place, detail);
+    }
     let mut table = table("objects", file.predicate.as_ref(), &["object"], faulty);
     table
         .tests
@@ -263,7 +282,7 @@ fn absent(
 ) -> Option<Compiled> {
     match (&file.pattern, &file.table) {
         (Some(at), None) if file.source == SourceKind::PodLogs && file.predicate.is_none() => {
-            let pattern = faulty.check(at.place, Pattern::new(&at.value))?;
+            let pattern = faulty.check_regex(at, Pattern::new(&at.value))?;
             let containers = file.container.iter().cloned().collect();
             logs.push(LogMatcher {
                 containers,

@@ -2,7 +2,11 @@
 
 use std::fmt;
 
-use super::spanned::Spot;
+use super::inside;
+use super::predicate::Slip;
+use super::set::RuleText;
+use super::spanned::{At, Spot};
+use crate::scan::expression::PatternError;
 
 /// One fault of one file.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,6 +48,8 @@ fn listed(faults: &[Fault]) -> String {
 #[derive(Debug)]
 pub(super) struct Faulty<'a> {
     file: &'a str,
+    /// Its text, in which places within values are looked for.
+    yaml: &'a str,
     pub(super) faults: Vec<Fault>,
     /// Whether its expressions are known to be sound.
     pub(super) is_sound: bool,
@@ -53,8 +59,17 @@ impl<'a> Faulty<'a> {
     pub(super) fn new(file: &'a str) -> Self {
         Self {
             file,
+            yaml: "",
             faults: Vec::new(),
             is_sound: false,
+        }
+    }
+
+    /// As [`Self::new`], for a file whose text is at hand.
+    pub(super) fn of(text: &'a RuleText) -> Self {
+        Self {
+            yaml: &text.yaml,
+            ..Self::new(&text.path)
         }
     }
 
@@ -79,5 +94,36 @@ impl<'a> Faulty<'a> {
                 None
             }
         }
+    }
+
+    /// Takes note of what is wrong within a regex; gives what it stands for otherwise.
+    pub(super) fn check_regex<T>(
+        &mut self,
+        at: &At<String>,
+        result: Result<T, PatternError>,
+    ) -> Option<T> {
+        let place = |error: &PatternError| match error.at() {
+            Some(within) => inside::place(self.yaml, at.place, &at.value, within),
+            None => at.place,
+        };
+        let place = result.as_ref().err().map(place).unwrap_or_default();
+        self.check(place, result)
+    }
+
+    /// Takes note of all that is wrong within a value; gives what it stands for otherwise.
+    pub(super) fn check_inside<T>(
+        &mut self,
+        at: &At<String>,
+        result: Result<T, Vec<Slip>>,
+    ) -> Option<T> {
+        let slips = match result {
+            Ok(value) => return Some(value),
+            Err(slips) => slips,
+        };
+        for slip in slips {
+            let place = inside::place(self.yaml, at.place, &at.value, slip.at);
+            self.add(place, slip.detail);
+        }
+        None
     }
 }

@@ -1,6 +1,7 @@
 //! What the YAML of a rule says. Shape only; what it means is checked by [`super::compile`].
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU64;
 
 use bundle::SourceKind;
 use schemars::JsonSchema;
@@ -160,7 +161,7 @@ pub(crate) struct LogFile {
     pub(crate) uptime: Option<At<String>>,
     /// Least number of lines.
     #[serde(default)]
-    pub(crate) min_count: Option<u64>,
+    pub(crate) min_count: Option<NonZeroU64>,
     /// The last line must be within this time of the capture or of the end of its log.
     #[serde(default)]
     pub(crate) ongoing: Option<At<String>>,
@@ -177,7 +178,7 @@ pub(crate) struct FactFile {
     pub(crate) predicate: Option<At<String>>,
     /// Least number of rows.
     #[serde(default, rename = "min-count")]
-    pub(crate) min_count: Option<u64>,
+    pub(crate) min_count: Option<NonZeroU64>,
 }
 
 /// A predicate alone.
@@ -198,7 +199,7 @@ pub(crate) struct EventFile {
     pub(crate) reason: Vec<String>,
     /// `Normal` or `Warning`.
     #[serde(default, rename = "type")]
-    pub(crate) event_type: Option<String>,
+    pub(crate) event_type: Option<EventType>,
     /// Any of these kinds of involved object.
     #[serde(default)]
     pub(crate) object: Vec<String>,
@@ -210,10 +211,19 @@ pub(crate) struct EventFile {
     pub(crate) predicate: Option<At<String>>,
     /// Least number of times, over all matching events.
     #[serde(default)]
-    pub(crate) min_count: Option<u64>,
+    pub(crate) min_count: Option<NonZeroU64>,
     /// The last one must be within this time of the capture.
     #[serde(default)]
     pub(crate) ongoing: Option<At<String>>,
+}
+
+/// How an event is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+pub(crate) enum EventType {
+    /// All is as it should be.
+    Normal,
+    /// Something may be wrong.
+    Warning,
 }
 
 /// Kubernetes objects.

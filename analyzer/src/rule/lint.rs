@@ -2,7 +2,7 @@
 
 use super::file::Maturity;
 use super::predicate::Predicate;
-use super::set::{RuleText, Rules, parse};
+use super::set::{RuleText, Rules};
 use super::{Matcher, Rule};
 use crate::finding::Severity;
 use crate::scan::pattern::Pattern;
@@ -39,7 +39,7 @@ pub(crate) fn lint(rules: &Rules, texts: &[RuleText]) -> Vec<String> {
     }
     for text in texts {
         if text.cases.is_none() {
-            let id = parse(text).map(|file| file.id.value).unwrap_or_default();
+            let id = super::cases::id_of(text);
             remarks.push(format!(
                 "{id}: no cases; add `{}`",
                 super::cases::path_of(text)
@@ -119,12 +119,11 @@ mod tests {
     fn a_pattern_of_words_that_stand_in_many_lines_is_told() {
         let (yaml, cases) = super::super::begin::template("proxy", "my-rule");
         let lint_with = |pattern: &str| {
-            let text = RuleText {
-                path: "proxy/my-rule.yaml".into(),
-                yaml: yaml.replace("words of the message ", pattern).into(),
-                cases: Some(cases.clone().into()),
-                is_builtin: false,
-            };
+            let text = RuleText::new(
+                "proxy/my-rule.yaml",
+                yaml.replace("words of the message ", pattern),
+                Some(cases.clone()),
+            );
             let rules = Rules::compile(std::slice::from_ref(&text)).unwrap();
             lint(&rules, &[text])
         };
@@ -137,16 +136,14 @@ mod tests {
     #[test]
     fn a_negated_field_that_kubernetes_may_leave_out_is_told() {
         let lint_with = |predicate: &str| {
-            let text = RuleText {
-                path: "x/paused.yaml".into(),
-                yaml: format!(
+            let text = RuleText::new(
+                "x/paused.yaml",
+                format!(
                     "{{id: paused, title: t, severity: low, topic: x, message: m, meaning: m, fix: [f], links: \
                      ['https://x'], matchers: {{a: {{object: {{kind: Job, where: \"{predicate}\"}}}}}}}}"
-                )
-                .into(),
-                cases: Some("".into()),
-                is_builtin: false,
-            };
+                ),
+                Some(String::new()),
+            );
             let rules = Rules::compile(std::slice::from_ref(&text)).unwrap();
             lint(&rules, &[text])
         };

@@ -13,7 +13,9 @@ pub(crate) mod docs;
 mod example;
 pub(crate) mod fault;
 pub(crate) mod file;
+mod inside;
 pub(crate) mod lint;
+mod near;
 #[cfg(test)]
 mod ordinary;
 pub(crate) mod pack;
@@ -24,16 +26,18 @@ pub(crate) mod show;
 mod spanned;
 pub(crate) mod suppress;
 pub(crate) mod template;
+mod together;
 pub(crate) mod version;
+mod yaml;
 
 use std::collections::BTreeSet;
 
 use bundle::SourceKind;
 use jiff::SignedDuration;
-use regex::bytes::Regex;
 use serde_json::Value;
 
 use crate::finding::Severity;
+use crate::scan::expression::Expression;
 pub(crate) use file::{By, Maturity, Place};
 use predicate::Predicate;
 use template::Template;
@@ -120,7 +124,7 @@ pub(crate) struct TableMatcher {
     /// Tests that are cheaper than an expression, and come first.
     pub(crate) tests: Vec<Test>,
     /// A regex for a text field, with captures.
-    pub(crate) text: Option<(&'static str, Regex)>,
+    pub(crate) text: Option<(&'static str, Expression)>,
     pub(crate) predicate: Option<Predicate>,
     /// Fields that are variables of their own.
     pub(crate) variables: &'static [&'static str],

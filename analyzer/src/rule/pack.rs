@@ -1,15 +1,22 @@
 //! Loads rule packs: folders of `<topic>/<id>.yaml` with `<id>.cases.yaml` beside them.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
 use super::builtin;
+use super::fault::Fault;
 use super::set::RuleText;
+use super::spanned::Spot;
 
 /// What comes after a rule's id in the name of its cases.
 const CASES: &str = ".cases";
+
+/// Bytes of one file. Cases hold pieces of logs and objects; the longest of the built-in rules take 20 KB.
+const MAX_BYTES: u64 = 2 << 20;
 
 /// Folders below a pack that are looked into.
 const MAX_DEPTH: usize = 8;
@@ -17,7 +24,7 @@ const MAX_DEPTH: usize = 8;
 /// Reads all rules of a folder, ordered by path.
 ///
 /// # Errors
-/// When the folder or a file in it cannot be read, or there is no rule in it.
+/// When the folder cannot be read, or there is no rule in it.
 pub(crate) fn read(folder: &Path) -> anyhow::Result<Vec<RuleText>> {
     let mut files = Vec::new();
     walk(folder, MAX_DEPTH, &mut files)?;
@@ -35,16 +42,8 @@ pub(crate) fn read(folder: &Path) -> anyhow::Result<Vec<RuleText>> {
             .unwrap_or(path)
             .to_string_lossy()
             .into_owned();
-        texts.push(RuleText {
-            path: shown,
-            yaml: text(path)?.into(),
-            cases: if files.binary_search(&cases).is_ok() {
-                Some(text(&cases)?.into())
-            } else {
-                None
-            },
-            is_builtin: false,
-        });
+        let has_cases = files.binary_search(&cases).is_ok();
+        texts.push(rule(path, &shown, has_cases.then_some(&cases)));
     }
     anyhow::ensure!(
         !texts.is_empty(),
@@ -54,8 +53,55 @@ pub(crate) fn read(folder: &Path) -> anyhow::Result<Vec<RuleText>> {
     Ok(texts)
 }
 
-fn text(path: &Path) -> anyhow::Result<String> {
-    std::fs::read_to_string(path).with_context(|| format!("cannot read `{}`", path.display()))
+/// A rule and its cases. What of them cannot be read is a fault like any other.
+fn rule(path: &Path, shown: &str, cases: Option<&PathBuf>) -> RuleText {
+    let mut unread = Vec::new();
+    let mut take = |path: &Path, shown: &str| {
+        let read = text(path, shown);
+        read.map_err(|fault| unread.push(fault)).unwrap_or_default()
+    };
+    let yaml = take(path, shown);
+    let cases = cases.map(|path| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let shown = Path::new(shown).with_file_name(name.as_ref());
+        take(path, &shown.to_string_lossy())
+    });
+    RuleText {
+        unread,
+        ..RuleText::new(shown, yaml, cases)
+    }
+}
+
+fn text(path: &Path, shown: &str) -> Result<String, Fault> {
+    let fault = |place, detail: String| Fault {
+        file: shown.to_owned(),
+        place,
+        detail,
+    };
+    let failed = |error: io::Error| fault(Spot::default(), format!("cannot be read: {error}"));
+    if !std::fs::metadata(path).map_err(failed)?.is_file() {
+        // Reading a pipe or a device might never end.
+        return Err(fault(Spot::default(), "not a file".to_owned()));
+    }
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(failed)?;
+    file.take(MAX_BYTES + 1)
+        .read_to_end(&mut bytes)
+        .map_err(failed)?;
+    if bytes.len() as u64 > MAX_BYTES {
+        let detail = format!("longer than the {MAX_BYTES} bytes that a file of rules may have");
+        return Err(fault(Spot::default(), detail));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let good = error.as_bytes().get(..error.utf8_error().valid_up_to());
+        let good = String::from_utf8_lossy(good.unwrap_or_default());
+        let line = good.rsplit('\n').next().unwrap_or_default();
+        let place = Spot {
+            line: good.matches('\n').count() as u64 + 1,
+            column: line.chars().count() as u64 + 1,
+        };
+        fault(place, "not UTF-8 text; save it as such".to_owned())
+    })
 }
 
 fn walk(folder: &Path, depth: usize, into: &mut Vec<PathBuf>) -> anyhow::Result<()> {

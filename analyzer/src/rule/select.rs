@@ -59,10 +59,10 @@ impl TableMatcher {
             return Some(Captures::new());
         };
         let value = row.pointer(pointer)?.as_str()?;
-        let found = regex.captures(value.as_bytes())?;
-        let named = regex.capture_names().flatten().filter_map(|name| {
+        let found = regex.regex()?.captures(value.as_bytes())?;
+        let named = regex.names().iter().filter_map(|name| {
             let text = std::str::from_utf8(found.name(name)?.as_bytes()).ok()?;
-            Some((name.to_owned(), vec![text.to_owned()]))
+            Some((name.to_string(), vec![text.to_owned()]))
         });
         Some(named.collect())
     }
@@ -70,6 +70,9 @@ impl TableMatcher {
 
 impl Wanted for Rules {
     fn judge(&self, table: &str, rows: &mut Vec<Fact>, mesh: &Value, at: Timestamp) {
+        if rows.is_empty() {
+            return;
+        }
         let of_table = self.by_table.get(table);
         let matchers: Vec<&TableMatcher> = of_table
             .into_iter()

@@ -1,4 +1,4 @@
-//! A set of rules that fit together: what they refer to exists, nothing waits for itself.
+//! A set of rules that fit together.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -7,9 +7,9 @@ use rayon::prelude::*;
 
 use super::compile;
 use super::fault::{Fault, Faults, Faulty};
-use super::file::{MatcherFile, RuleFile};
-use super::predicate::listed;
-use super::spanned::Spot;
+use super::file::RuleFile;
+use super::together::{self, Outline};
+use super::yaml::{self, Read};
 use super::{Matcher, Rule, TableMatcher};
 use crate::facts::Demand;
 use crate::finding::Severity;
@@ -24,8 +24,23 @@ pub(crate) struct RuleText {
     pub(crate) yaml: Cow<'static, str>,
     /// The YAML of its cases.
     pub(crate) cases: Option<Cow<'static, str>>,
-    /// Whether it was checked when this program was made.
-    pub(crate) is_builtin: bool,
+    /// A built-in rule as JSON.
+    pub(crate) ready: Option<&'static str>,
+    /// Why its files could not be read.
+    pub(crate) unread: Vec<Fault>,
+}
+
+impl RuleText {
+    /// A rule that is not built in.
+    pub(crate) fn new(path: &str, yaml: String, cases: Option<String>) -> Self {
+        Self {
+            path: path.to_owned(),
+            yaml: yaml.into(),
+            cases: cases.map(Into::into),
+            ready: None,
+            unread: Vec::new(),
+        }
+    }
 }
 
 /// Places in [`Rules::list`] and in [`Rule::matchers`] of the matchers that look at a table.
@@ -63,33 +78,26 @@ impl Rules {
         without: &BTreeSet<String>,
         trusts_builtin: bool,
     ) -> Result<Self, Faults> {
-        let parsed: Vec<_> = texts.par_iter().map(|text| (text, parse(text))).collect();
-        let mut faults = Vec::new();
-        let mut files = Vec::new();
-        for (text, file) in parsed {
-            match file {
-                Ok(file) => files.push((text, file)),
-                Err(fault) => faults.push(fault),
-            }
-        }
-        check_together(&files, !faults.is_empty(), &mut faults);
-        let compiled = files.into_par_iter().map(|(text, file)| {
-            let mut found_here = Faulty::new(&text.path);
-            found_here.is_sound = trusts_builtin && text.is_builtin;
-            let mut logs = Vec::new();
-            let is_wanted = !without.contains(&file.id.value);
-            let rule = is_wanted.then(|| compile::rule(file, &mut found_here, &mut logs));
-            (rule.flatten(), logs, found_here.faults)
-        });
-        let mut logs: Vec<LogMatcher> = Vec::new();
-        let mut rules = Vec::new();
-        for (rule, own_logs, mut found_here) in compiled.collect::<Vec<_>>() {
-            rules.extend(rule.map(|mut rule| {
+        let read = |text| compile_one(text, without, trusts_builtin);
+        let read: Vec<Compiled<'_>> = texts.par_iter().map(read).collect();
+        let mut faults: Vec<Fault> = Vec::new();
+        let (mut outlines, mut rules, mut logs) = (Vec::new(), Vec::new(), Vec::new());
+        for mut compiled in read {
+            faults.append(&mut compiled.faults);
+            outlines.extend(compiled.outline);
+            rules.extend(compiled.rule.map(|mut rule| {
                 rule.move_logs(logs.len());
                 rule
             }));
-            logs.extend(own_logs);
-            faults.append(&mut found_here);
+            logs.append(&mut compiled.logs);
+        }
+        let is_pack = |text: &RuleText| text.ready.is_none() || !trusts_builtin;
+        if texts.iter().any(is_pack) {
+            together::check(&outlines, outlines.len() < texts.len(), &mut faults);
+        }
+        if !faults.is_empty() && trusts_builtin {
+            // Only their YAML tells the places in built-in rules.
+            return Self::compile_with(texts, without, false);
         }
         if !faults.is_empty() {
             faults.sort();
@@ -133,33 +141,53 @@ impl Rules {
     }
 }
 
-/// Reads the YAML of one rule.
-pub(crate) fn parse(text: &RuleText) -> Result<RuleFile, Fault> {
-    serde_saphyr::from_str(&text.yaml).map_err(|e| yaml_fault(&text.path, &e))
+/// One rule file, compiled.
+#[derive(Default)]
+struct Compiled<'a> {
+    /// None if it could not be read.
+    outline: Option<Outline<'a>>,
+    /// None if it has faults, or is not wanted.
+    rule: Option<Rule>,
+    logs: Vec<LogMatcher>,
+    faults: Vec<Fault>,
 }
 
-/// A YAML error as a fault.
-pub(super) fn yaml_fault(file: &str, error: &serde_saphyr::Error) -> Fault {
-    let place = error
-        .location()
-        .map(|l| Spot {
-            line: l.line(),
-            column: l.column(),
-        })
-        .unwrap_or_default();
-    let detail = error.without_snippet().to_string();
-    // The place stands in front already.
-    let detail = detail
-        .split(" at line ")
-        .next()
-        .unwrap_or(&detail)
-        .trim()
-        .to_owned();
-    Fault {
-        file: file.to_owned(),
-        place,
-        detail,
+fn compile_one<'a>(
+    text: &'a RuleText,
+    without: &BTreeSet<String>,
+    trusts_builtin: bool,
+) -> Compiled<'a> {
+    let mut compiled = Compiled::default();
+    if !text.unread.is_empty() {
+        compiled.faults.clone_from(&text.unread);
+        return compiled;
     }
+    let mut found_here = Faulty::of(text);
+    let ready = text.ready.filter(|_| trusts_builtin);
+    found_here.is_sound = ready.is_some();
+    let file = ready.and_then(self::ready).or_else(|| {
+        let read = parse(text);
+        found_here.faults.extend(read.faults);
+        read.value
+    });
+    if let Some(file) = file {
+        compiled.outline = Some(Outline::of(text, &file));
+        if !without.contains(&file.id.value) {
+            compiled.rule = compile::rule(file, &mut found_here, &mut compiled.logs);
+        }
+    }
+    compiled.faults = found_here.faults;
+    compiled
+}
+
+/// Reads the YAML of one rule.
+pub(super) fn parse(text: &RuleText) -> Read<RuleFile> {
+    yaml::read(&text.path, &text.yaml)
+}
+
+/// Reads the JSON of a built-in rule. What it does not hold as the YAML does is left to [`parse`].
+fn ready(json: &str) -> Option<RuleFile> {
+    serde_json::from_str(json).ok()
 }
 
 /// Numbers the matchers of tables, tells them what their rules show, and gives their places.
@@ -222,105 +250,26 @@ fn text_values(table: &TableMatcher, pointer: &str) -> Vec<String> {
         .collect()
 }
 
-/// Checks that concern several files.
-fn check_together(files: &[(&RuleText, RuleFile)], has_unread: bool, faults: &mut Vec<Fault>) {
-    let mut seen: BTreeMap<&str, &str> = BTreeMap::new();
-    for (text, file) in files {
-        let mut found_here = Faulty::new(&text.path);
-        let id = file.id.value.as_str();
-        if let Some(first) = seen.insert(id, &text.path) {
-            found_here.add(file.id.place, format!("`{id}` is also the id of {first}"));
-        }
-        check_path(text, file, &mut found_here);
-        faults.append(&mut found_here.faults);
-    }
-    // An unread file may be the one that is referred to.
-    if has_unread {
-        return;
-    }
-    let ids: Vec<&str> = seen.keys().copied().collect();
-    let mut explains: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    let mut waits: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for (text, file) in files {
-        let mut found_here = Faulty::new(&text.path);
-        let id = file.id.value.as_str();
-        // A pack may explain rules of another that is not loaded: that is for the lint to tell.
-        for explained in file.explains.iter().map(|e| &e.rule) {
-            explains.entry(id).or_default().push(&explained.value);
-        }
-        for matcher in file.matchers.values() {
-            if let MatcherFile::Finding(other) = &matcher.value {
-                known(&ids, other, &mut found_here);
-                waits.entry(id).or_default().push(&other.value);
-            }
-        }
-        faults.append(&mut found_here.faults);
-    }
-    for (text, file) in files {
-        for (edges, word) in [(&explains, "explains"), (&waits, "waits for")] {
-            if reaches(edges, &file.id.value) {
-                let mut found_here = Faulty::new(&text.path);
-                found_here.add(
-                    file.id.place,
-                    format!("`{}` {word} itself through other rules", file.id.value),
-                );
-                faults.append(&mut found_here.faults);
-            }
-        }
-    }
-}
+#[cfg(test)]
+mod tests {
+    use regex::Regex;
 
-fn known(ids: &[&str], at: &super::spanned::At<String>, found_here: &mut Faulty<'_>) {
-    if !ids.contains(&at.value.as_str()) {
-        let near: Vec<&&str> = ids.iter().filter(|id| is_near(id, &at.value)).collect();
-        let hint = if near.is_empty() {
-            String::new()
-        } else {
-            format!("; did you mean {}?", listed(&near))
-        };
-        found_here.add(at.place, format!("no rule `{}`{hint}", at.value));
-    }
-}
+    use super::super::builtin;
+    use super::*;
 
-/// Whether two ids share most of their words.
-fn is_near(a: &str, b: &str) -> bool {
-    let words: BTreeSet<&str> = b.split('-').collect();
-    let shared = a.split('-').filter(|word| words.contains(word)).count();
-    shared * 2 > words.len()
-}
-
-fn check_path(text: &RuleText, file: &RuleFile, found_here: &mut Faulty<'_>) {
-    let path = text.path.replace('\\', "/");
-    let mut parts = path.rsplit('/');
-    let stem = parts
-        .next()
-        .unwrap_or_default()
-        .trim_end_matches(".yaml")
-        .trim_end_matches(".yml");
-    if stem != file.id.value {
-        found_here.add(
-            file.id.place,
-            format!("the file is `{stem}.yaml`; the id must be the same"),
-        );
-    }
-    if let Some(folder) = parts.next().filter(|folder| *folder != file.topic.value) {
-        found_here.add(
-            file.topic.place,
-            format!("the file is in `{folder}`; the topic must be the same"),
-        );
-    }
-}
-
-fn reaches(edges: &BTreeMap<&str, Vec<&str>>, start: &str) -> bool {
-    let mut open: Vec<&str> = edges.get(start).cloned().unwrap_or_default();
-    let mut seen = BTreeSet::new();
-    while let Some(next) = open.pop() {
-        if next == start {
-            return true;
-        }
-        if seen.insert(next) {
-            open.extend(edges.get(next).into_iter().flatten());
+    #[test]
+    fn the_json_of_every_built_in_rule_says_what_its_yaml_says() {
+        let places = Regex::new(r"Spot \{ line: \d+, column: \d+ \}").unwrap();
+        let shown = |file: RuleFile| places.replace_all(&format!("{file:?}"), "").into_owned();
+        for text in builtin::rules() {
+            let json = text.ready.and_then(ready);
+            let json = json.unwrap_or_else(|| panic!("quote what is not text in {}", text.path));
+            assert_eq!(
+                shown(json),
+                shown(parse(&text).value.unwrap()),
+                "{}",
+                text.path
+            );
         }
     }
-    false
 }

@@ -188,8 +188,9 @@ fn rows(table: &TableMatcher) -> String {
     }
     if let Some((pointer, regex)) = &table.text {
         text = format!(
-            "{text}, `{}` matches `{regex}`",
-            pointer.trim_start_matches('/')
+            "{text}, `{}` matches `{}`",
+            pointer.trim_start_matches('/'),
+            regex.source()
         );
     }
     match &table.predicate {

@@ -9,6 +9,7 @@ use jiff::tz::TimeZone;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::yaml::{self, Read};
 use crate::evidence::Subject;
 use crate::finding::Finding;
 
@@ -46,11 +47,10 @@ impl Suppressions {
     pub fn read(path: &Path) -> anyhow::Result<Self> {
         let text = std::fs::read_to_string(path)
             .with_context(|| format!("cannot read the suppressions `{}`", path.display()))?;
-        let file: Self = serde_saphyr::from_str(&text).map_err(|e| {
-            anyhow::anyhow!(
-                "{}",
-                super::set::yaml_fault(&path.display().to_string(), &e)
-            )
+        let Read { value, faults } = yaml::read::<Self>(&path.display().to_string(), &text);
+        let file = value.filter(|_| faults.is_empty()).ok_or_else(|| {
+            let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
+            anyhow::anyhow!("{}", faults.join("\n"))
         })?;
         for suppression in &file.suppressions {
             anyhow::ensure!(

@@ -1,5 +1,7 @@
 //! Texts with `{placeholders}`.
 
+use super::predicate::Slip;
+
 /// A text in pieces.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Template {
@@ -16,27 +18,28 @@ impl Template {
     /// Reads a text; `{{` and `}}` are braces.
     ///
     /// # Errors
-    /// What is wrong and what to write.
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+    /// All that is wrong, and what to write.
+    pub(crate) fn parse(text: &str) -> Result<Self, Vec<Slip>> {
         let mut pieces = Vec::new();
+        let mut slips = Vec::new();
         let mut plain = String::new();
         let mut rest = text;
-        while let Some(at) = rest.find(['{', '}']) {
+        while let Some(at) = memchr::memchr2(b'{', b'}', rest.as_bytes()) {
             let (before, tail) = rest.split_at_checked(at).unwrap_or((rest, ""));
             plain.push_str(before);
+            let mut wrong = |detail: String| {
+                let before = text.get(..text.len() - tail.len()).unwrap_or_default();
+                slips.push(Slip::new(before.chars().count(), detail));
+            };
             if let Some(after) = tail.strip_prefix("{{") {
                 plain.push('{');
                 rest = after;
             } else if let Some(after) = tail.strip_prefix("}}") {
                 plain.push('}');
                 rest = after;
-            } else if let Some((name, after)) =
-                tail.strip_prefix('{').and_then(|t| t.split_once('}'))
-            {
-                let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-                let is_name = |name: &str| !name.is_empty() && name.chars().all(is_part);
+            } else if let Some((name, after)) = placeholder(tail) {
                 if !name.split('|').all(is_name) {
-                    return Err(format!(
+                    wrong(format!(
                         "`{{{name}}}` is no placeholder; for braces write `{{{{` and `}}}}`"
                     ));
                 }
@@ -44,12 +47,17 @@ impl Template {
                 pieces.push(Piece::Name(name.to_owned()));
                 rest = after;
             } else {
-                return Err("a single brace; write `{{` or `}}`".to_owned());
+                wrong("a single brace; write `{{` or `}}`".to_owned());
+                rest = tail.get(1..).unwrap_or_default();
             }
         }
         plain.push_str(rest);
         pieces.push(Piece::Text(plain));
-        Ok(Self { pieces })
+        if slips.is_empty() {
+            Ok(Self { pieces })
+        } else {
+            Err(slips)
+        }
     }
 
     /// The names in it, of a placeholder with alternatives each.
@@ -76,6 +84,17 @@ impl Template {
     }
 }
 
+/// What stands in the braces that a text begins with, and what follows them.
+fn placeholder(text: &str) -> Option<(&str, &str)> {
+    let (name, after) = text.strip_prefix('{')?.split_once('}')?;
+    (!name.contains(['{', '\n'])).then_some((name, after))
+}
+
+fn is_name(name: &str) -> bool {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    !name.is_empty() && name.chars().all(is_part)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -99,5 +118,12 @@ mod tests {
         for text in ["{", "}", "{a b}", "{}", "x {y", "{a|}", "{|a}"] {
             assert!(Template::parse(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn all_that_is_wrong_is_told_at_its_place() {
+        let slips = Template::parse("é {a b}, {x, {{ok}} and }").unwrap_err();
+        let places: Vec<usize> = slips.iter().map(|slip| slip.at).collect();
+        assert_eq!(places, [2, 9, 24]);
     }
 }

@@ -88,7 +88,28 @@ impl Range {
         if bounds.is_empty() {
             return Err("an empty range; leave it out instead".to_owned());
         }
-        Ok(Self { bounds })
+        let range = Self { bounds };
+        if range.is_impossible() {
+            return Err(format!(
+                "no version is within `{text}`; write the lower bound with `>=` and a higher one with `<`"
+            ));
+        }
+        Ok(range)
+    }
+
+    /// Whether a bound leaves out all that another lets through.
+    fn is_impossible(&self) -> bool {
+        let above = |bound: &Bound| matches!(bound, Bound::AtLeast | Bound::Above | Bound::Exactly);
+        let below = |bound: &Bound| matches!(bound, Bound::AtMost | Bound::Below | Bound::Exactly);
+        let lower = self.bounds.iter().filter(|(bound, _)| above(bound));
+        lower.into_iter().any(|(low, from)| {
+            let mut upper = self.bounds.iter().filter(|(bound, _)| below(bound));
+            upper.any(|(high, to)| match from.compare(to) {
+                Some(Ordering::Greater) => true,
+                Some(Ordering::Equal) => *low == Bound::Above || *high == Bound::Below,
+                _ => false,
+            })
+        })
     }
 
     /// Whether a version is within.
@@ -132,5 +153,22 @@ mod tests {
         assert!(Range::parse("v2.3").unwrap_err().contains(">=v2.3"));
         assert!(Range::parse(">=new").unwrap_err().contains("no version"));
         assert!(Range::parse(" ").is_err());
+        for impossible in [
+            ">=v2.3 <v2.2",
+            ">v2.3 <=v2.3",
+            "=v1 =v2",
+            ">=edge-24.1.1 <edge-24.1.1",
+        ] {
+            let told = Range::parse(impossible).unwrap_err();
+            assert!(told.contains("no version is within"), "{impossible}");
+        }
+        for possible in [
+            ">=v2.3 <=v2.3",
+            "=v1",
+            ">=edge-24.1.1 <stable-2.1",
+            ">v1 <v2",
+        ] {
+            assert!(Range::parse(possible).is_ok(), "{possible}");
+        }
     }
 }

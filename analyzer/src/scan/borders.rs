@@ -4,7 +4,6 @@
 //! stand elsewhere. A literal that is looked for in raw lines must not span such a border.
 
 use super::literals::{WINDOW_BYTES, best_window};
-use super::record;
 
 /// The rarest part of a folded text that stands whole in every format of a line; empty if all are
 /// too short to be looked for.
@@ -46,7 +45,7 @@ fn split_at_target<'t>(text: &'t [u8], into: &mut Vec<&'t [u8]>) {
         let after = text
             .get(at + 2..)
             .and_then(|t| t.split(|b| *b == b' ').next());
-        if before.is_some_and(is_module) || after.is_some_and(is_module) {
+        if before.is_some_and(is_target) || after.is_some_and(is_target) {
             into.extend(text.get(start..at).map(trim));
             start = at + 2;
         }
@@ -54,9 +53,26 @@ fn split_at_target<'t>(text: &'t [u8], into: &mut Vec<&'t [u8]>) {
     into.extend(text.get(start..).map(trim));
 }
 
-fn is_module(word: &[u8]) -> bool {
-    memchr::memmem::find(word, b"::").is_some()
-        || std::str::from_utf8(word).is_ok_and(record::is_module)
+/// Whether a word is the target of a line.
+fn is_target(word: &[u8]) -> bool {
+    memchr::memmem::find(word, b"::").is_some() || std::str::from_utf8(word).is_ok_and(is_module)
+}
+
+/// Whether a word begins with the name of a crate whose modules are targets.
+pub(super) fn is_module(word: &str) -> bool {
+    const CRATES: [&str; 10] = [
+        "linkerd",
+        "rustls",
+        "hyper",
+        "h2",
+        "tokio",
+        "tower",
+        "hickory",
+        "trust_dns",
+        "kube",
+        "kubert",
+    ];
+    CRATES.iter().any(|c| word.starts_with(c))
 }
 
 /// Without what stands between spans, target and message: it is only there in plain lines.

@@ -194,7 +194,7 @@ fn spellings(hir: &Hir) -> Option<Vec<Vec<u8>>> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::pattern::parse;
+    use super::super::syntax::parse;
     use super::*;
 
     fn texts(steps: &[Step]) -> Vec<Vec<String>> {

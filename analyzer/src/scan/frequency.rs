@@ -4,6 +4,8 @@
 //! for each of [`BUCKETS`] hash buckets one byte, eight times the binary logarithm of one plus
 //! the number of its folded grams in a million bytes of logs.
 
+use std::sync::LazyLock;
+
 /// Buckets that grams are hashed into.
 const BUCKETS: usize = 1 << 16;
 
@@ -14,10 +16,16 @@ fn bucket(gram: u32) -> usize {
     (gram.wrapping_mul(0x9E37_79B1) >> 16) as usize % BUCKETS
 }
 
+/// The number of times that each level stands for.
+static TIMES: LazyLock<Vec<f64>> = LazyLock::new(|| {
+    let times = (0..=u8::MAX).map(|level| (f64::from(level) / 8.0).exp2() - 1.0);
+    times.collect()
+});
+
 /// How many times grams of this gram's bucket turn up in a million bytes of ordinary logs.
 pub(crate) fn of(gram: u32) -> f64 {
     let level = TABLE.get(bucket(gram)).copied().unwrap_or(u8::MAX);
-    (f64::from(level) / 8.0).exp2() - 1.0
+    TIMES.get(usize::from(level)).copied().unwrap_or(f64::MAX)
 }
 
 #[cfg(test)]

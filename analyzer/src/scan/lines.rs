@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use bundle::Block;
-use regex::bytes::Regex;
 
 use super::block::BlockScan;
+use super::expression::Expression;
 use super::grams::Filter;
 use super::line::Line;
 use super::matches::{Log, Scanned};
@@ -36,7 +36,7 @@ pub(crate) struct LogMatcher {
     /// Any of these.
     pub(crate) patterns: Vec<Pattern>,
     /// None of what this matches.
-    pub(crate) exclude: Option<Regex>,
+    pub(crate) exclude: Option<Expression>,
     /// The capture whose values are told apart.
     pub(crate) key: Option<&'static str>,
     /// Whether the rule counts matches within a period or asks for a sequence.
@@ -255,7 +255,7 @@ mod tests {
             scanned.merge(scanner.scan("a.log", Origin::default(), block(tail.as_bytes(), middle, second_line, true)));
             scanned.merge(scanner.scan("a.log", Origin::default(), block(head.as_bytes(), 0, 1, false)));
             for (number, source) in PATTERNS.iter().enumerate() {
-                let regex = super::super::pattern::compile(source).unwrap();
+                let regex = regex::bytes::Regex::new(source).unwrap();
                 let lines: Vec<u64> = text.split('\n').zip(1..)
                     .filter(|(line, _)| regex.is_match(line.as_bytes())).map(|(_, n)| n).collect();
                 let is_kept = |nth: usize| nth < 3 || nth + 1 == lines.len();

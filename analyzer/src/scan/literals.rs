@@ -215,7 +215,7 @@ mod tests {
     use super::*;
 
     fn of(pattern: &str) -> Option<Vec<String>> {
-        let hir = super::super::pattern::parse(pattern).unwrap();
+        let hir = super::super::syntax::parse(pattern).unwrap();
         let texts = required(&hir)?.0;
         Some(
             texts

@@ -7,6 +7,7 @@
 
 mod block;
 mod borders;
+pub(crate) mod expression;
 mod fence;
 pub(crate) mod frequency;
 mod grams;
@@ -21,6 +22,7 @@ pub(crate) mod pattern;
 pub(crate) mod record;
 mod relay;
 mod roster;
+mod syntax;
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};

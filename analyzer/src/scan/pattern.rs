@@ -1,28 +1,20 @@
-//! One log pattern: a regex over bytes, its required literals, compiled when first needed.
+//! One log pattern: a regex, its required literals, and how a line is tried, which is found out when one first is.
 
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
-use regex::bytes::{Regex, RegexBuilder};
-use regex_syntax::ParserBuilder;
-use regex_syntax::hir::Hir;
+use regex::bytes::Regex;
 
+use super::expression::{Expression, PatternError, compile};
 use super::fence::{self, Step};
-use super::literals::{Required, required};
-
-/// Bytes that one compiled regex may take.
-const SIZE_LIMIT: usize = 4 << 20;
-
-/// How deeply a regex may nest.
-const NEST_LIMIT: u32 = 64;
+use super::literals::Required;
+use super::syntax;
 
 /// A regex that is run on single lines.
 #[derive(Debug)]
 pub(crate) struct Pattern {
-    source: String,
+    expression: Expression,
     required: Required,
-    names: Vec<Arc<str>>,
-    regex: OnceLock<Option<Regex>>,
     plan: OnceLock<Option<Plan>>,
 }
 
@@ -58,74 +50,24 @@ impl<'t> Found<'_, 't> {
     }
 }
 
-/// Why a text is no pattern; the words say what to write instead.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum PatternError {
-    /// It is no regex.
-    #[error("`{0}` is not a regex: {1}")]
-    Syntax(String, String),
-    /// It is too large when compiled.
-    #[error("`{0}` is too large when compiled; use fewer or smaller repetitions")]
-    TooLarge(String),
-    /// Every line would have to be tried.
-    #[error(
-        "`{0}` has no fixed text of 7 or more bytes that every match contains; add words of the \
-         message, or split it into several `patterns`"
-    )]
-    NoLiteral(String),
-}
-
-/// Parses a regex the way that [`compile`] does.
-pub(crate) fn parse(source: &str) -> Result<Hir, PatternError> {
-    let mut parser = ParserBuilder::new()
-        .unicode(false)
-        .utf8(false)
-        .nest_limit(NEST_LIMIT)
-        .build();
-    parser.parse(source).map_err(|e| {
-        let detail = match &e {
-            regex_syntax::Error::Parse(e) => e.kind().to_string(),
-            regex_syntax::Error::Translate(e) => e.kind().to_string(),
-            _ => "it does not parse".to_owned(),
-        };
-        PatternError::Syntax(source.to_owned(), detail)
-    })
-}
-
-/// Compiles a regex over bytes with bounded size.
-pub(crate) fn compile(source: &str) -> Result<Regex, PatternError> {
-    parse(source)?;
-    RegexBuilder::new(source)
-        .unicode(false)
-        .size_limit(SIZE_LIMIT)
-        .dfa_size_limit(SIZE_LIMIT)
-        .nest_limit(NEST_LIMIT)
-        .build()
-        .map_err(|_| PatternError::TooLarge(source.to_owned()))
-}
-
 impl Pattern {
     /// Checks `source` without compiling it.
     ///
     /// # Errors
-    /// [`PatternError`] when it is no regex, or has no literal to look for.
+    /// [`PatternError`] when it is no regex, too large, or has no literal to look for.
     pub(crate) fn new(source: &str) -> Result<Self, PatternError> {
-        let hir = parse(source)?;
-        let required = required(&hir).ok_or_else(|| PatternError::NoLiteral(source.to_owned()))?;
-        let mut names = Vec::new();
-        capture_names(&hir, &mut names);
+        let (expression, required) = Expression::with_literals(source)?;
+        let required = required.ok_or_else(|| PatternError::NoLiteral(source.to_owned()))?;
         Ok(Self {
-            source: source.to_owned(),
+            expression,
             required,
-            names: names.into_iter().map(Arc::from).collect(),
-            regex: OnceLock::new(),
             plan: OnceLock::new(),
         })
     }
 
     /// The regex as it was written.
     pub(crate) fn source(&self) -> &str {
-        &self.source
+        self.expression.source()
     }
 
     /// The literals to look for.
@@ -135,14 +77,12 @@ impl Pattern {
 
     /// Names of its captures.
     pub(crate) fn names(&self) -> &[Arc<str>] {
-        &self.names
+        self.expression.names()
     }
 
-    /// The regex; `None` if it turns out to be too large.
+    /// The regex; see [`Expression::regex`].
     pub(crate) fn regex(&self) -> Option<&Regex> {
-        self.regex
-            .get_or_init(|| compile(&self.source).ok())
-            .as_ref()
+        self.expression.regex()
     }
 
     /// Tries a text. Where nothing is captured the span is empty.
@@ -157,7 +97,7 @@ impl Pattern {
         if !fence::holds(&plan.steps, text) {
             return None;
         }
-        let captures_nothing = self.names.is_empty();
+        let captures_nothing = self.names().is_empty();
         let span = if captures_nothing {
             plan.head.is_match(text).then_some(0..0)?
         } else {
@@ -182,10 +122,10 @@ impl Pattern {
     }
 
     fn plan(&self) -> Option<Plan> {
-        let hir = parse(&self.source).ok()?;
+        let hir = syntax::parse(self.source()).ok()?;
         let parted = fence::part(&hir);
         let parted =
-            parted.and_then(|(head, tail)| Some((compile(&head.to_string()).ok()?, head, tail)));
+            parted.and_then(|(head, tail)| Some((compile(&head.to_string())?, head, tail)));
         let (regex, head, tail) = match parted {
             Some(parted) => parted,
             None => (self.regex()?.clone(), hir, Vec::new()),
@@ -196,24 +136,5 @@ impl Pattern {
             tail,
             is_closed: fence::is_closed(&head),
         })
-    }
-}
-
-fn capture_names(hir: &Hir, into: &mut Vec<String>) {
-    use regex_syntax::hir::HirKind;
-    match hir.kind() {
-        HirKind::Capture(capture) => {
-            if let Some(name) = &capture.name {
-                into.push(name.to_string());
-            }
-            capture_names(&capture.sub, into);
-        }
-        HirKind::Repetition(repetition) => capture_names(&repetition.sub, into),
-        HirKind::Concat(parts) | HirKind::Alternation(parts) => {
-            for part in parts {
-                capture_names(part, into);
-            }
-        }
-        _ => {}
     }
 }

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
+use super::borders::is_module;
 use super::json;
 
 /// How bad a line says that it is.
@@ -195,22 +196,6 @@ fn target_of(text: &str) -> &str {
         }
     }
     ""
-}
-
-pub(super) fn is_module(word: &str) -> bool {
-    const CRATES: [&str; 10] = [
-        "linkerd",
-        "rustls",
-        "hyper",
-        "h2",
-        "tokio",
-        "tower",
-        "hickory",
-        "trust_dns",
-        "kube",
-        "kubert",
-    ];
-    CRATES.iter().any(|c| word.starts_with(c))
 }
 
 /// `time="2024-06-06T11:01:45Z" level=info msg="text" key=value`

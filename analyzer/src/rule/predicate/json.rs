@@ -13,6 +13,8 @@ use cel::common::types::{
 use cel::common::value::{CowVal, StaticVal, Val};
 use serde_json::{Map, Value};
 
+use super::steps;
+
 /// A CEL value for a JSON value.
 pub(crate) fn value<'v>(json: &'v Value) -> Box<dyn Val + 'v> {
     match json {
@@ -101,7 +103,7 @@ impl Iterable for Absent {
     where
         Self: 'w,
     {
-        Box::new(Items([].iter()))
+        Box::new(Keys([].iter()))
     }
 }
 
@@ -164,7 +166,8 @@ impl Val for List<'_> {
 
 impl Container for List<'_> {
     fn contains(&self, wanted: &dyn Val) -> Result<bool, ExecutionError> {
-        Ok(self.list().inner().iter().any(|item| item.equals(wanted)))
+        let items = self.list().inner();
+        Ok(steps::take(items.len()) && items.iter().any(|item| item.equals(wanted)))
     }
 }
 
@@ -193,7 +196,7 @@ impl Iterable for List<'_> {
     where
         Self: 'w,
     {
-        Iterable::iter(self.list())
+        Box::new(Values(self.list().inner().iter()))
     }
 }
 
@@ -290,7 +293,7 @@ impl Iterable for Object<'_> {
                 .map(|k| CelString::from(k.as_str()))
                 .collect()
         });
-        Box::new(Items(keys.iter()))
+        Box::new(Keys(keys.iter()))
     }
 }
 
@@ -300,15 +303,28 @@ impl Sizer for Object<'_> {
     }
 }
 
-/// Lends out the keys of an object.
-struct Items<'b, 'v>(std::slice::Iter<'b, CelString<'v>>);
+/// Lends out the items of a list, until there are no steps left.
+struct Values<'b, 'v>(std::slice::Iter<'b, Box<dyn Val + 'v>>);
 
-impl<'b, 'v: 'b, 'w> traits::Iterator<'b, 'w> for Items<'b, 'v>
+impl<'b, 'v: 'b, 'w> traits::Iterator<'b, 'w> for Values<'b, 'v>
 where
     'v: 'w,
 {
     fn next(&mut self) -> Option<&'b (dyn Val + 'w)> {
-        let next = self.0.next()?;
+        let next = self.0.next().filter(|_| steps::take(1))?;
+        Some(next.as_ref())
+    }
+}
+
+/// Lends out the keys of an object, until there are no steps left.
+struct Keys<'b, 'v>(std::slice::Iter<'b, CelString<'v>>);
+
+impl<'b, 'v: 'b, 'w> traits::Iterator<'b, 'w> for Keys<'b, 'v>
+where
+    'v: 'w,
+{
+    fn next(&mut self) -> Option<&'b (dyn Val + 'w)> {
+        let next = self.0.next().filter(|_| steps::take(1))?;
         Some(next)
     }
 }

@@ -2,24 +2,30 @@
 
 mod functions;
 mod json;
+mod known;
 mod negated;
 mod sieve;
+mod signatures;
+mod slips;
+mod steps;
+#[cfg(test)]
+mod tests_of_slips;
 
 use std::sync::{Arc, LazyLock, OnceLock};
 
 use cel::common::ast::{CallExpr, ComprehensionExpr, Expr, LiteralValue, operators};
 use cel::common::types::CelBool;
-use cel::{Context, Env, ExecutionError, IdedExpr, Program, Value};
+use cel::{Context, Env, ExecutionError, IdedExpr, ParseErrors, Program, Value};
 use jiff::Timestamp;
 use serde_json::Value as Json;
 
 use sieve::Sieve;
+pub(crate) use slips::Slip;
 
 /// Bytes of one expression.
 const MAX_BYTES: usize = 4096;
 
-/// Comprehensions (`exists`, `all`, `map`, …) within each other: what bounds the steps that an
-/// expression takes on one row.
+/// Comprehensions (`exists`, `all`, `map`, …) within each other.
 const MAX_NESTED: usize = 2;
 
 /// Every variable that any matcher gives.
@@ -29,11 +35,15 @@ const ALL_VARIABLES: [&str; 9] = [
 
 static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()));
 
+/// Makes a text a time.
+static TIME: LazyLock<Result<Program, ParseErrors>> =
+    LazyLock::new(|| Program::compile("timestamp(at)"));
+
 /// A CEL expression that gives true or false.
 #[derive(Debug)]
 pub(crate) struct Predicate {
     source: String,
-    parsed: OnceLock<Result<Parsed, String>>,
+    parsed: OnceLock<Result<Parsed, Vec<Slip>>>,
 }
 
 /// An expression as it is evaluated.
@@ -50,8 +60,8 @@ impl Predicate {
     /// Parses an expression that may use `variables`.
     ///
     /// # Errors
-    /// What is wrong with it and what to write instead.
-    pub(crate) fn new(source: &str, variables: &[&str]) -> Result<Self, String> {
+    /// All that is wrong with it.
+    pub(crate) fn new(source: &str, variables: &[&str]) -> Result<Self, Vec<Slip>> {
         let parsed = Parsed::of(source, variables)?;
         Ok(Self {
             source: source.to_owned(),
@@ -68,7 +78,7 @@ impl Predicate {
         }
     }
 
-    fn parsed(&self) -> &Result<Parsed, String> {
+    fn parsed(&self) -> &Result<Parsed, Vec<Slip>> {
         let parse = || Parsed::of(&self.source, &ALL_VARIABLES);
         self.parsed.get_or_init(parse)
     }
@@ -96,8 +106,16 @@ impl Predicate {
 
     /// Whether it holds. A field that is not there makes a comparison not hold.
     pub(crate) fn holds(&self, scope: &Context<'_, '_>) -> Verdict {
-        let parsed = self.parsed().as_ref().map_err(String::clone)?;
-        match Value::resolve_val(&parsed.expression, scope) {
+        let parsed = self.parsed().as_ref().map_err(|slips| told(slips))?;
+        steps::begin();
+        let value = Value::resolve_val(&parsed.expression, scope);
+        if steps::are_spent() {
+            return Err(format!(
+                "its loops look at more than {} items; ask for less at once",
+                steps::MOST
+            ));
+        }
+        match value {
             Ok(value) => match value.downcast_ref::<CelBool>() {
                 Some(verdict) => Ok(*verdict.inner()),
                 None if value.get_type().name() == "null_type" => Ok(false),
@@ -113,39 +131,34 @@ impl Predicate {
 }
 
 impl Parsed {
-    fn of(source: &str, variables: &[&str]) -> Result<Self, String> {
-        if source.len() > MAX_BYTES {
-            return Err(format!(
-                "longer than the {MAX_BYTES} bytes that an expression may have"
-            ));
+    fn of(source: &str, variables: &[&str]) -> Result<Self, Vec<Slip>> {
+        if let Some(slip) = slips::of_size(source, MAX_BYTES) {
+            return Err(vec![slip]);
         }
-        let program = Program::compile(source).map_err(|e| format!("not a CEL expression: {e}"))?;
-        let references = program.references();
-        let mut own = Vec::new();
-        loop_variables(program.expression(), &mut own);
-        let is_known =
-            |name: &str| variables.contains(&name) || own.contains(&name) || name.starts_with('@');
-        let mut unknown: Vec<&str> = references.variables();
-        unknown.retain(|name| !is_known(name));
-        unknown.sort_unstable();
-        if let Some(unknown) = unknown.first() {
-            return Err(format!(
-                "no variable `{unknown}`; there are {}",
-                listed(variables)
-            ));
+        let program =
+            Program::compile(source).map_err(|errors| slips::of_syntax(source, &errors))?;
+        let slips = known::check(&program, source, variables);
+        if !slips.is_empty() {
+            return Err(slips);
         }
         let mut expression = program.expression().clone();
         let nested = prepare(&mut expression);
         if nested > MAX_NESTED {
-            return Err(format!(
-                "{nested} loops within each other; at most {MAX_NESTED} are allowed"
-            ));
+            let detail =
+                format!("{nested} loops within each other; at most {MAX_NESTED} are allowed");
+            return Err(vec![Slip::new(0, detail)]);
         }
         Ok(Self {
             sieve: Sieve::of(&expression),
             expression,
         })
     }
+}
+
+/// What is wrong, without places.
+fn told(slips: &[Slip]) -> String {
+    let details = slips.iter().map(|slip| slip.detail.as_str());
+    details.collect::<Vec<_>>().join("; ")
 }
 
 /// Names in back-quotes, joined by commas.
@@ -172,38 +185,6 @@ fn is_absence(error: &ExecutionError) -> bool {
         }
         ExecutionError::ValuesNotComparable(a, b) => *a == Value::Null || *b == Value::Null,
         _ => false,
-    }
-}
-
-/// The variables that comprehensions make.
-fn loop_variables<'e>(expression: &'e IdedExpr, into: &mut Vec<&'e str>) {
-    match &expression.expr {
-        Expr::Select(select) => loop_variables(&select.operand, into),
-        Expr::Call(call) => {
-            let parts = call.target.iter().map(AsRef::as_ref).chain(&call.args);
-            parts.for_each(|part| loop_variables(part, into));
-        }
-        Expr::List(list) => list
-            .elements
-            .iter()
-            .for_each(|part| loop_variables(part, into)),
-        Expr::Comprehension(comprehension) => {
-            into.push(&comprehension.iter_var);
-            into.extend(comprehension.iter_var2.as_deref());
-            into.push(&comprehension.accu_var);
-            let ComprehensionExpr {
-                iter_range,
-                accu_init,
-                loop_cond,
-                loop_step,
-                result,
-                ..
-            } = comprehension.as_ref();
-            for part in [iter_range, accu_init, loop_cond, loop_step, result] {
-                loop_variables(part, into);
-            }
-        }
-        _ => {}
     }
 }
 
@@ -258,10 +239,9 @@ fn prepare_loop(comprehension: &mut ComprehensionExpr) -> usize {
 pub(crate) fn context(at: Timestamp, mesh: &Json) -> Context<'_, '_> {
     let mut context = Context::with_env(Arc::clone(&ENV));
     functions::add(&mut context);
-    let literal = Program::compile(&format!("timestamp('{at}')"));
-    let now = literal
-        .ok()
-        .and_then(|program| program.execute(&context).ok());
+    context.add_variable_from_value("at", at.to_string());
+    let now = TIME.as_ref().ok();
+    let now = now.and_then(|program| program.execute(&context).ok());
     context.add_variable_from_value("at", now.unwrap_or(Value::Null));
     context.add_variable_as_val("mesh", json::value(mesh));
     context
@@ -283,7 +263,8 @@ mod tests {
         let root = context("2026-11-23T01:00:00Z".parse().unwrap(), &mesh);
         let mut scope = root.new_inner_scope();
         bind(&mut scope, "row", row);
-        Predicate::new(source, &["row", "at", "mesh"])?.holds(&scope)
+        let predicate = Predicate::new(source, &["row", "at", "mesh"]);
+        predicate.map_err(|slips| told(&slips))?.holds(&scope)
     }
 
     #[test]
@@ -378,6 +359,21 @@ mod tests {
         ] {
             assert_eq!(holds(source, &row), Ok(false), "{source}");
         }
+    }
+
+    #[test]
+    fn an_expression_takes_a_bounded_number_of_steps_on_a_row() {
+        let items: Vec<usize> = (0..5_000).collect();
+        let row = json!({"items": items});
+        for endless in [
+            "row.items.all(a, row.items.all(b, a + b >= 0))",
+            "row.items.all(a, !(a in [a + 1]) && a in row.items)",
+            "row.items.map(a, row.items.filter(b, b == a)).size() == 5000",
+        ] {
+            let told = holds(endless, &row).unwrap_err();
+            assert!(told.contains("ask for less at once"), "{told}");
+        }
+        assert_eq!(holds("row.items.all(a, a < 5000)", &row), Ok(true));
     }
 
     #[test]

@@ -64,6 +64,7 @@ use rayon::prelude::*;
 use serde_json::Value;
 
 use crate::evidence::{Evidence, Subject};
+pub(crate) use json::Json;
 pub use object::Object;
 pub use owner::guess as guess_workload;
 pub use places::{Place, Places};

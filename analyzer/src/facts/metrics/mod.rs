@@ -33,6 +33,7 @@ use std::sync::Arc;
 
 use bundle::EntryInfo;
 use bundle::layout::EntryKind;
+use jiff::Timestamp;
 use rayon::prelude::*;
 
 use super::kube::PROXY;
@@ -85,6 +86,19 @@ impl Scrape {
             self.number,
             &self.entry,
         )
+    }
+
+    /// When it was made, by the process' own clock.
+    pub(crate) fn told_at(&self) -> Option<Timestamp> {
+        let value = |family: &str| {
+            let mut samples = self.store.samples();
+            samples.find_map(|(name, _, value, _)| (name == family).then_some(value))
+        };
+        let since_start =
+            || Some(value("process_start_time_seconds")? + value("process_uptime_seconds_total")?);
+        let seconds = value("process_clock_time_seconds").or_else(since_start)?;
+        let since_1970 = jiff::SignedDuration::try_from_secs_f64(seconds).ok()?;
+        Timestamp::from_duration(since_1970).ok()
     }
 
     /// Whether another scrape is of the same container.

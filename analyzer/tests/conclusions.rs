@@ -304,3 +304,18 @@ fn a_service_and_the_workloads_behind_it_account_for_each_other() {
     // A namespace is in itself.
     assert!(is_folded(web, ("Namespace", "shop"), "namespace"));
 }
+
+#[test]
+fn an_address_stands_with_who_has_it() {
+    let rule = rule(
+        "lost",
+        "matchers:\n  a: {log: {pattern: 'lost the way to (?P<what>\\S+)'}}\n\
+         message: '{what}'\nfix: ['ping {what}']",
+    );
+    let pod = r#"{"kind": "Pod", "apiVersion": "v1", "metadata": {"namespace": "shop", "name": "cart-1"},
+        "spec": {}, "status": {"podIP": "10.1.2.3"}}"#;
+    let log = "lost the way to 10.1.2.3:80\nlost the way to 10.9.9.9\n";
+    let found = findings(&[&rule], &[("pod.json", pod), ("some.log", log)]);
+    assert_eq!(found[0].message, "10.1.2.3:80 (pod shop/cart-1), 10.9.9.9");
+    assert_eq!(found[0].fix, ["ping 10.1.2.3:80"]);
+}

@@ -30,7 +30,10 @@ impl Words<'_, '_, '_> {
     /// What stands for a placeholder in prose. What nothing has a value for is `?`; of a log
     /// whose workload is not known, its own name says most.
     pub(super) fn said(&self, placeholder: &str) -> String {
-        let text = self.values(placeholder).map(listed).map(cut);
+        let text = self.values(placeholder).map(|values| {
+            let named = values.into_iter().map(|value| self.with_holder(value));
+            cut(listed(named.collect()))
+        });
         text.unwrap_or_else(|| {
             let log = self.subjects.iter().find(|s| s.kind == "Log");
             match (last_of(placeholder), log) {
@@ -38,6 +41,14 @@ impl Words<'_, '_, '_> {
                 _ => "?".to_owned(),
             }
         })
+    }
+
+    /// An address with who has it: `10.1.2.3 (pod shop/cart-1)`.
+    fn with_holder(&self, value: String) -> String {
+        match self.world.keys.holder(&value) {
+            Some(holder) => format!("{value} ({holder})"),
+            None => value,
+        }
     }
 
     /// The values of the first alternative that has any.

@@ -305,8 +305,10 @@ pub fn derive(pieces: Vec<Piece>, context: Context<'_>) -> Facts {
     });
     let mut tables: BTreeMap<&'static str, Vec<Fact>> = alone.collect();
     tables.insert("mesh", mesh);
-    let (metrics, clients) = metrics::derive(&sources);
-    let joined = policy::derive(&sources)
+    let policies = policy::derive(&sources);
+    let verdicts = policy::Verdicts::of(&policies);
+    let (metrics, clients) = metrics::derive(&sources, &verdicts);
+    let joined = policies
         .into_iter()
         .chain(metrics)
         .chain(certificates::derive(&sources))

@@ -37,6 +37,7 @@ use jiff::Timestamp;
 use rayon::prelude::*;
 
 use super::kube::PROXY;
+use super::policy::Verdicts;
 use super::services::{Clients, note_client};
 use super::{Demand, Fact, Gap, Piece, Sources, Table};
 use crate::evidence::{Evidence, Subject};
@@ -242,14 +243,14 @@ const TABLES: [&str; 13] = [
 
 /// Derives all tables from all scrapes, container by container on all cores, and whom they show
 /// to call which Service.
-pub(super) fn derive(sources: &Sources<'_>) -> (Vec<Table>, Clients) {
+pub(super) fn derive(sources: &Sources<'_>, verdicts: &Verdicts<'_>) -> (Vec<Table>, Clients) {
     let index = Index::new(sources);
     let groups: Vec<&[Scrape]> = sources.scrapes.chunk_by(Scrape::is_of_same).collect();
     let parts = groups.par_chunks(CHUNK).map(|groups| {
         let mut part = Part::default();
         for scrapes in groups {
             if let Some(set) = SeriesSet::of(&index, scrapes) {
-                part.add(rows(&Scope::new(sources, &index, &set)));
+                part.add(rows(&Scope::new(sources, &index, verdicts, &set)));
             }
         }
         for (name, rows) in TABLES.iter().zip(&mut part.rows) {

@@ -31,6 +31,7 @@ mod namespaces;
 mod object;
 #[cfg(test)]
 mod odd;
+mod opaque;
 pub(crate) mod owner;
 mod places;
 mod pods;

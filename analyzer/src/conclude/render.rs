@@ -5,14 +5,12 @@ use std::collections::BTreeSet;
 use super::World;
 use super::decide::Group;
 use super::hits::Hit;
+use super::proof::{MAX_EVIDENCE, places};
 use super::steps::{self, Step};
 use super::words::{Words, without_loose_end};
-use crate::evidence::{Evidence, Subject};
+use crate::evidence::Subject;
 use crate::finding::Finding;
 use crate::rule::Rule;
-
-/// Places kept for one finding.
-const MAX_EVIDENCE: usize = 8;
 
 /// A finding whose steps may still take in those of others that say the same.
 pub(super) struct Draft {
@@ -78,26 +76,6 @@ fn used<'b, 'h>(group: &Group<'b, 'h>, proving: &[usize]) -> Vec<&'h Hit<'b>> {
     let numbers: BTreeSet<usize> = proving.iter().copied().collect();
     let hits = numbers.iter().filter_map(|n| group.get(*n));
     hits.flatten().copied().collect()
-}
-
-/// The first place of every hit, then the others, up to the cap, in bundle order.
-fn places(used: &[&Hit<'_>]) -> Vec<Evidence> {
-    let mut chosen: Vec<&Evidence> = Vec::new();
-    let depth = used
-        .iter()
-        .map(|hit| hit.places().count())
-        .max()
-        .unwrap_or(0);
-    for nth in 0..depth {
-        for place in used.iter().filter_map(|hit| hit.places().nth(nth)) {
-            if chosen.len() < MAX_EVIDENCE && !chosen.contains(&place) {
-                chosen.push(place);
-            }
-        }
-    }
-    let mut chosen: Vec<Evidence> = chosen.into_iter().cloned().collect();
-    chosen.sort();
-    chosen
 }
 
 impl Draft {

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use bundle::Block;
 use regex::bytes::Regex;
 
+use super::crash;
 use super::grams::Filter;
 use super::matches::{Group, Log, Match, Scanned};
 use super::origin::Origin;
@@ -202,11 +203,14 @@ impl BlockScan<'_> {
             std::str::from_utf8(found.as_bytes()).ok()
         };
         let key = matcher.key.and_then(value).unwrap_or_default().to_owned();
+        let (_, end) = line_around(self.bytes, start);
+        let below = self.bytes.get(end..).unwrap_or_default();
+        let text = crash::whole(record::split_kubelet_time(text).1, below);
         let found = Match {
             line: self.lines.number_at(self.bytes, start),
             time: record.time,
             uptime_us: record.uptime_us,
-            text: record::split_kubelet_time(text).1,
+            text: &text,
             entry: self.entry,
             keeps_seconds: matcher.keeps_seconds,
         };

@@ -6,6 +6,7 @@
 //! is decided elsewhere.
 
 mod borders;
+mod crash;
 pub(crate) mod frequency;
 mod grams;
 mod json;

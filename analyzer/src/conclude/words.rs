@@ -27,17 +27,18 @@ pub(super) struct Words<'a, 'b, 'h> {
 }
 
 impl Words<'_, '_, '_> {
-    /// What stands for a placeholder in prose. What nothing has a value for is `?`; of a log
-    /// whose workload is not known, its own name says most.
+    /// What stands for a placeholder in prose. What nothing has a value for is `?`; of a
+    /// log or pod whose workload is not known, its own name says most.
     pub(super) fn said(&self, placeholder: &str) -> String {
         let text = self.values(placeholder).map(|values| {
             let named = values.into_iter().map(|value| self.with_holder(value));
             cut(listed(named.collect()))
         });
         text.unwrap_or_else(|| {
-            let log = self.subjects.iter().find(|s| s.kind == "Log");
-            match (last_of(placeholder), log) {
-                ("workload", Some(log)) => log.name.clone(),
+            let mut all = self.subjects.iter();
+            let named = all.find(|s| s.kind == "Log" || s.kind == "Pod");
+            match (last_of(placeholder), named) {
+                ("workload", Some(named)) => named.name.clone(),
                 _ => "?".to_owned(),
             }
         })

@@ -15,6 +15,7 @@ mod certificates;
 mod cluster;
 mod components;
 mod containers;
+mod description;
 mod endpoints;
 mod event_table;
 mod events;
@@ -249,15 +250,23 @@ pub fn parse(entry: &Arc<EntryInfo>, bytes: &[u8], demand: &Demand) -> Vec<Piece
     }
 }
 
+/// Whether text is what kubectl printed of objects or events, and so no log, whatever its name.
+pub(crate) fn is_printed(bytes: &[u8]) -> bool {
+    let start = bytes.trim_ascii_start();
+    event_table::is_table(start) || description::is_one(start)
+}
+
 /// Parses a file that is told by its content alone.
 fn parse_foreign(entry: &Arc<EntryInfo>, bytes: &[u8], demand: &Demand) -> Vec<Piece> {
     let start = bytes.trim_ascii_start();
-    if iptables::wants_log(entry) {
+    if iptables::wants_log(entry) || iptables::is_saved(start) {
         iptables::parse(entry, bytes)
     } else if start.starts_with(b"-----BEGIN") {
         certificates::parse(entry, bytes)
-    } else if start.starts_with(b"# HELP") || start.starts_with(b"# TYPE") {
+    } else if metrics::is_exposition(start) {
         metrics::parse(entry, bytes, demand)
+    } else if description::is_one(start) {
+        description::parse(entry, bytes)
     } else if event_table::is_table(start) {
         event_table::parse(entry, bytes)
     } else if reader::is_likely(start) {

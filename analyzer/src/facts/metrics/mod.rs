@@ -116,6 +116,13 @@ impl Scrape {
     }
 }
 
+/// Whether text begins as a scrape does, or as `linkerd diagnostics` prints those of pods.
+pub(super) fn is_exposition(start: &[u8]) -> bool {
+    let start = start.strip_prefix(b"#\n").unwrap_or(start);
+    let heads: [&[u8]; 3] = [b"# HELP ", b"# TYPE ", b"# POD "];
+    heads.iter().any(|head| start.starts_with(head))
+}
+
 /// Parses one scrape, or the output of `linkerd diagnostics proxy-metrics` for several pods.
 pub(super) fn parse(entry: &Arc<EntryInfo>, bytes: &[u8], demand: &Demand) -> Vec<Piece> {
     let whole = scrape_of(entry);

@@ -1,8 +1,9 @@
 //! Fills the steps of a fix so that they can be pasted: a step speaks of one thing, and tells of
 //! how many others the same holds.
 
-use std::cell::Cell;
-use std::collections::BTreeSet;
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use super::hits::Hit;
 use super::words::{Words, captured, cut, last_of, of_hits, of_subjects};
@@ -15,25 +16,39 @@ const ACTIVE: [char; 10] = ['$', ';', '&', '|', '<', '>', '`', '\'', '"', '\\'];
 /// A step, for the first of what it is about.
 pub(super) struct Step {
     text: String,
-    /// The step for each of the others.
-    others: BTreeSet<String>,
+    /// Hashes of the step for each of all, as there may be many.
+    all: BTreeSet<u64>,
 }
 
 impl Step {
+    /// The same step for several, of which there is one at least.
+    fn of(mut texts: impl Iterator<Item = String>) -> Option<Self> {
+        let text = texts.next()?;
+        let all = texts.map(|other| hash(&other)).chain([hash(&text)]);
+        Some(Self {
+            all: all.collect(),
+            text,
+        })
+    }
+
     /// Takes in the same step of a finding that says the same.
     pub(super) fn absorb(&mut self, other: Self) {
-        self.others.insert(other.text);
-        self.others.extend(other.others);
-        self.others.remove(&self.text);
+        self.all.extend(other.all);
     }
 
     /// The step as it is shown.
     pub(super) fn told(self) -> String {
-        match self.others.len() {
-            0 => self.text,
-            more => format!("{}   # and {more} more", self.text),
+        match self.all.len() {
+            0 | 1 => self.text,
+            all => format!("{}   # and {} more", self.text, all - 1),
         }
     }
+}
+
+fn hash(text: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// One hit that a step may speak of, and the number of its matcher.
@@ -76,18 +91,24 @@ fn filled(
     };
     // The first of those that know the same: the last in the other direction.
     let best = proving.iter().rev().max_by_key(|number| known(number));
-    let render = |lead: Lead<'_, '_>| {
-        step.render(|name| own(lead, name, words).unwrap_or_else(|| any(name, words)))
+    // What all of the finding know is looked up once, not for each lead.
+    let known_to_all: RefCell<BTreeMap<String, String>> = RefCell::default();
+    let of_all = |name: &str| {
+        let mut known = known_to_all.borrow_mut();
+        let value = known.entry(name.to_owned());
+        value.or_insert_with(|| any(name, words)).clone()
     };
-    let mut texts = best
+    let render = |lead: Lead<'_, '_>| {
+        step.render(|name| own(lead, name, words).unwrap_or_else(|| of_all(name)))
+    };
+    let texts = best
         .into_iter()
         .flat_map(|number| leads(*number))
         .map(render);
-    let text = texts.next();
-    let text = text.unwrap_or_else(|| step.render(|name| any(name, words)));
-    let mut others: BTreeSet<String> = texts.collect();
-    others.remove(&text);
-    Step { text, others }
+    Step::of(texts).unwrap_or_else(|| Step {
+        text: step.render(of_all),
+        all: BTreeSet::new(),
+    })
 }
 
 /// What a lead itself knows for a placeholder.

@@ -306,6 +306,21 @@ fn a_service_and_the_workloads_behind_it_account_for_each_other() {
 }
 
 #[test]
+fn a_meaning_leaves_out_the_sentence_that_speaks_of_what_is_not_known() {
+    let rule = rule(
+        "lost",
+        "matchers:\n  a: {log: {pattern: 'lost the way(?: to (?P<what>\\S+))?'}}\nmessage: m\nfix: []",
+    )
+    .replace("meaning: m", "meaning: 'It is bad. It wanted to reach {what}. It walks on.'");
+    let meaning = |log: &str| findings(&[&rule], &[("some.log", log)])[0].meaning.clone();
+    assert_eq!(
+        meaning("lost the way to x\n"),
+        "It is bad. It wanted to reach x. It walks on."
+    );
+    assert_eq!(meaning("lost the way\n"), "It is bad. It walks on.");
+}
+
+#[test]
 fn an_address_stands_with_who_has_it() {
     let rule = rule(
         "lost",

@@ -58,7 +58,7 @@ pub(super) fn draft(
         severity: rule.severity,
         own_severity: None,
         message: without_loose_end(&rule.message.render(render)),
-        meaning: rule.meaning.render(render),
+        meaning: words.sentences(&rule.meaning),
         fix: Vec::new(),
         links: rule.links.clone(),
         occurrences: used.iter().map(|hit| hit.count).sum(),

@@ -10,6 +10,7 @@ use super::decide::Group;
 use super::hits::Hit;
 use crate::evidence::Subject;
 use crate::rule::Rule;
+use crate::rule::template::Template;
 
 /// Values listed for one placeholder.
 const MAX_VALUES: usize = 5;
@@ -42,6 +43,21 @@ impl Words<'_, '_, '_> {
                 _ => "?".to_owned(),
             }
         })
+    }
+
+    /// A text of several sentences, without those that speak of what is not known.
+    pub(super) fn sentences(&self, text: &Template) -> String {
+        const UNKNOWN: &str = "\0";
+        let whole = text.render(|name| match self.said(name) {
+            said if said.is_empty() || said == "?" => UNKNOWN.to_owned(),
+            said => said,
+        });
+        let sentences = whole.split_inclusive(". ");
+        let known: String = sentences.filter(|s| !s.contains(UNKNOWN)).collect();
+        match known.trim_end() {
+            "" => whole.replace(UNKNOWN, "?"),
+            known => known.to_owned(),
+        }
     }
 
     /// An address with who has it: `10.1.2.3 (pod shop/cart-1)`.

@@ -4,8 +4,9 @@ use bundle::{Bundle, Manifest};
 use jiff::Timestamp;
 use serde_json::Value;
 
+use crate::clock::{self, Clock};
 use crate::conclude::{Conclusions, Coverage, World, conclude};
-use crate::facts::{self, Context, Facts, Piece};
+use crate::facts::{self, Context, Facts};
 use crate::report::{BundleInfo, Counts, NotExamined, REPORT_FORMAT, Report, problem_word};
 use crate::rule::set::Rules;
 use crate::rule::suppress::Suppressions;
@@ -28,8 +29,8 @@ pub struct Options {
 /// number of threads, the form of the bundle or the order of its entries.
 pub fn analyze(bundle: &Bundle, rules: &Rules, options: &Options) -> Report {
     let mut gathered = gather(bundle, &rules.scanner, &rules.demand, options.threads);
-    let pieces = std::mem::take(&mut gathered.pieces);
-    let (at, facts) = derive(pieces, &gathered, rules, options.at, rules);
+    let (told, facts) = derive(bundle, &mut gathered, rules, options.at, rules);
+    let (at, _) = told;
     let coverage = Coverage::new(
         gathered.manifest.as_ref(),
         gathered.entries.keys(),
@@ -48,7 +49,7 @@ pub fn analyze(bundle: &Bundle, rules: &Rules, options: &Options) -> Report {
     };
     Report {
         format: REPORT_FORMAT,
-        bundle: bundle_info(bundle, gathered.manifest.as_ref(), &facts, at),
+        bundle: bundle_info(bundle, gathered.manifest.as_ref(), &facts, told),
         not_examined: not_examined(&gathered, &facts),
         counts,
         findings: conclusions.findings,
@@ -59,65 +60,34 @@ pub fn analyze(bundle: &Bundle, rules: &Rules, options: &Options) -> Report {
 /// Derives all that rules can ask about, and decides none.
 pub(crate) fn facts_of(bundle: &Bundle, rules: &Rules, options: &Options) -> Facts {
     let mut gathered = gather(bundle, &rules.scanner, &rules.demand, options.threads);
-    let pieces = std::mem::take(&mut gathered.pieces);
-    derive(pieces, &gathered, rules, options.at, &facts::Everything).1
+    derive(bundle, &mut gathered, rules, options.at, &facts::Everything).1
 }
 
-/// Derives the facts. Where nothing tells the capture time, it is the last time that the bundle
-/// itself mentions.
+/// Derives the facts, by the clock that there is.
 fn derive(
-    pieces: Vec<Piece>,
-    gathered: &Gathered,
+    bundle: &Bundle,
+    gathered: &mut Gathered,
     rules: &Rules,
     at: Option<Timestamp>,
     wanted: &dyn facts::Wanted,
-) -> (Timestamp, Facts) {
+) -> ((Timestamp, Clock), Facts) {
+    let pieces = std::mem::take(&mut gathered.pieces);
     let manifest = gathered.manifest.as_ref();
-    let told = at.or_else(|| manifest.map(|m| m.captured_at));
-    let last_line = gathered
-        .scanned
-        .logs
-        .values()
-        .filter_map(|log| log.last_time)
-        .max();
-    let at = told
-        .or(last_line.max(last_time(&pieces)))
-        .unwrap_or(Timestamp::UNIX_EPOCH);
+    let (at, clock) = clock::read(bundle, at, manifest, &pieces, &gathered.scanned);
     let context = Context {
         at,
         manifest,
         demand: &rules.demand,
         wanted,
     };
-    (at, facts::derive(pieces, context))
-}
-
-/// The last time that an object tells.
-fn last_time(pieces: &[Piece]) -> Option<Timestamp> {
-    const TIMES: [&str; 5] = [
-        "/lastTimestamp",
-        "/eventTime",
-        "/series/lastObservedTime",
-        "/spec/renewTime",
-        "/metadata/creationTimestamp",
-    ];
-    let of_object = |piece: &Piece| match piece {
-        Piece::Object(object) => {
-            let times = TIMES
-                .iter()
-                .filter_map(|at| object.value.pointer(at)?.as_str()?.parse().ok());
-            times.max()
-        }
-        _ => None,
-    };
-    pieces.iter().filter_map(of_object).max()
+    ((at, clock), facts::derive(pieces, context))
 }
 
 fn bundle_info(
     bundle: &Bundle,
     manifest: Option<&Manifest>,
     facts: &Facts,
-    at: Timestamp,
+    (at, clock): (Timestamp, Clock),
 ) -> BundleInfo {
     let mesh = facts.table("mesh").first().map(|fact| &fact.fields);
     let text = |name: &str| {
@@ -132,6 +102,7 @@ fn bundle_info(
         name: bundle.name(),
         captured_at: manifest.map(|m| m.captured_at),
         at,
+        clock,
         collector: manifest.map(|m| m.collector.clone()),
         linkerd_version: text("version"),
         kubernetes_version: text("kubernetes_version")

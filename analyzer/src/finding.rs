@@ -53,8 +53,11 @@ pub struct Finding {
     pub rule: String,
     /// The rule's title.
     pub title: String,
-    /// How bad it is.
+    /// How bad it is: as bad as the worst of what it causes.
     pub severity: Severity,
+    /// How bad it is by itself, if what it causes is worse.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own_severity: Option<Severity>,
     /// What was found here, with names and numbers filled in.
     pub message: String,
     /// What that means to the mesh's users.

@@ -10,6 +10,7 @@
 
 mod analyze;
 pub mod args;
+mod clock;
 mod conclude;
 pub mod evidence;
 pub mod exit;

@@ -3,7 +3,8 @@
 #![cfg(test)]
 
 use bundle::{Bundle, Limits};
-use linkerd_analyze::finding::Finding;
+use linkerd_analyze::finding::{Finding, Severity};
+use linkerd_analyze::report::Clock;
 use linkerd_analyze::{Options, analyze, load_rules};
 
 /// Analyzes a folder of these files (or the only file, if there is one) with these rules.
@@ -49,6 +50,95 @@ fn a_placeholder_gives_the_first_alternative_that_has_a_value() {
     let found = findings(&[&rule], &[("some.log", "second thing gone\n")]);
     assert_eq!(found[0].message, "[] [0] [gone] [?] [?] [?] [some.log]");
     assert_eq!(found[0].fix, ["kubectl -n NAMESPACE logs POD NODE ?"]);
+}
+
+#[test]
+fn a_step_can_be_pasted_and_tells_how_many_others_it_is_for() {
+    let rule = rule(
+        "lost",
+        "matchers:\n  a: {log: {pattern: 'lost the way to (?P<what>.+)'}}\n\
+         message: '{pods} lost the way: {none}'\n\
+         fix: ['kubectl -n {namespace} logs {pod} | grep {what}', 'kubectl get ns {namespace}', wait]",
+    )
+    .replace("{none}", "{a.none}");
+    let log = |namespace: &str, pod: &str| {
+        format!("cluster-resources/pods/logs/{namespace}/{pod}/app.log")
+    };
+    let files = [log("pay", "a"), log("shop", "b"), log("shop", "c")];
+    let files = files
+        .each_ref()
+        .map(|path| (path.as_str(), "lost the way to x; rm -r\n"));
+    let found = findings(&[&rule], &files);
+    assert_eq!(found[0].message, "pay/a, shop/b, shop/c lost the way");
+    assert_eq!(
+        found[0].fix,
+        [
+            "kubectl -n pay logs a | grep x? rm -r   # and 2 more",
+            "kubectl get ns pay   # and 1 more",
+            "wait"
+        ]
+    );
+}
+
+#[test]
+fn a_cause_is_as_bad_as_the_worst_of_what_it_causes() {
+    let rule = |id: &str, severity: &str, word: &str, rest: &str| {
+        let body = format!(
+            "matchers:\n  a: {{log: {{pattern: 'happens: {word}'}}}}\nmessage: {id}\nfix: [f]\n{rest}"
+        );
+        rule(id, &body).replace("severity: high", &format!("severity: {severity}"))
+    };
+    let rules = [
+        rule(
+            "cause",
+            "low",
+            "cause",
+            "explains: [{rule: symptom, where: anywhere}]",
+        ),
+        rule("symptom", "critical", "symptom", ""),
+        rule("other", "high", "other", ""),
+    ];
+    let rules = rules.each_ref().map(String::as_str);
+    let log = "happens: other\nhappens: cause\nhappens: symptom\n";
+    let found = findings(&rules, &[("some.log", log)]);
+    let told: Vec<_> = found
+        .iter()
+        .map(|f| (f.rule.as_str(), f.severity, f.own_severity))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("cause", Severity::Critical, Some(Severity::Low)),
+            ("other", Severity::High, None)
+        ]
+    );
+}
+
+#[test]
+fn what_tells_no_time_is_judged_by_what_is_in_it_and_then_by_its_files() {
+    let judged = |name: &str, text: &str| {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        let written = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_700_000_000);
+        let file = std::fs::File::options().write(true).open(&path).unwrap();
+        file.set_modified(written).unwrap();
+        let bundle = Bundle::open(&path, Limits::default()).unwrap();
+        let rules = load_rules(&[], true, &[]).unwrap();
+        let told = analyze(&bundle, &rules, &Options::default()).bundle;
+        (told.at.to_string(), told.clock)
+    };
+    let metrics =
+        "# TYPE process_clock_time_seconds gauge\nprocess_clock_time_seconds 1795394849.0\n";
+    assert_eq!(
+        judged("a.prom", metrics),
+        ("2026-11-23T00:47:29Z".to_owned(), Clock::Content)
+    );
+    let metrics = "# TYPE process_open_fds gauge\nprocess_open_fds 4\n";
+    assert_eq!(
+        judged("a.prom", metrics),
+        ("2023-11-14T22:13:20Z".to_owned(), Clock::Files)
+    );
 }
 
 #[test]
@@ -114,7 +204,7 @@ fn a_log_alone_tells_what_its_name_and_its_proxy_tell() {
     let log = format!("{start}{}", lines_at(&[1]));
     assert_eq!(
         told("some.log", &log),
-        "some.log in retail: ?; kubectl -n retail logs POD"
+        "some.log in retail; kubectl -n retail logs POD"
     );
     assert_eq!(
         told("seats-86d4c5dc87-6v9f6.log", &log),
@@ -213,4 +303,34 @@ fn a_service_and_the_workloads_behind_it_account_for_each_other() {
     assert!(!is_folded(service, ("Service", "web-alias"), "subject"));
     // A namespace is in itself.
     assert!(is_folded(web, ("Namespace", "shop"), "namespace"));
+}
+
+#[test]
+fn a_meaning_leaves_out_the_sentence_that_speaks_of_what_is_not_known() {
+    let rule = rule(
+        "lost",
+        "matchers:\n  a: {log: {pattern: 'lost the way(?: to (?P<what>\\S+))?'}}\nmessage: m\nfix: []",
+    )
+    .replace("meaning: m", "meaning: 'It is bad. It wanted to reach {what}. It walks on.'");
+    let meaning = |log: &str| findings(&[&rule], &[("some.log", log)])[0].meaning.clone();
+    assert_eq!(
+        meaning("lost the way to x\n"),
+        "It is bad. It wanted to reach x. It walks on."
+    );
+    assert_eq!(meaning("lost the way\n"), "It is bad. It walks on.");
+}
+
+#[test]
+fn an_address_stands_with_who_has_it() {
+    let rule = rule(
+        "lost",
+        "matchers:\n  a: {log: {pattern: 'lost the way to (?P<what>\\S+)'}}\n\
+         message: '{what}'\nfix: ['ping {what}']",
+    );
+    let pod = r#"{"kind": "Pod", "apiVersion": "v1", "metadata": {"namespace": "shop", "name": "cart-1"},
+        "spec": {}, "status": {"podIP": "10.1.2.3"}}"#;
+    let log = "lost the way to 10.1.2.3:80\nlost the way to 10.9.9.9\n";
+    let found = findings(&[&rule], &[("pod.json", pod), ("some.log", log)]);
+    assert_eq!(found[0].message, "10.1.2.3:80 (pod shop/cart-1), 10.9.9.9");
+    assert_eq!(found[0].fix, ["ping 10.1.2.3:80"]);
 }

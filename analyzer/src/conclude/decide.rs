@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::SignedDuration;
 
 use super::hits::{self, Hit, Hits};
-use super::{Decided, World, render};
+use super::render::{self, Draft};
+use super::{Decided, World};
 use crate::evidence::Subject;
 use crate::finding::Finding;
 use crate::report::CouldNotCheck;
@@ -40,10 +41,8 @@ pub(super) fn decide<'a>(
     for key in keys(&joined, &positive) {
         let group: Group<'_, '_> = joined.iter().map(|hits| hits.of_key(key)).collect();
         if holds(&rule.condition, rule, &group) {
-            let evidence = used(&positive, &group, rule);
-            if let Some(finding) = render::finding(rule, key, &group, &evidence, world) {
-                findings.push(finding);
-            }
+            let proving = proving(&positive, &group, rule);
+            findings.extend(render::draft(rule, key, &group, &proving, world));
         }
     }
     let mut could_not_check = errors(rule, &all);
@@ -202,16 +201,16 @@ fn follows(firsts: &[i64], thens: &[i64], within: Option<SignedDuration>) -> boo
     })
 }
 
-/// The hits that stand as evidence: those of matchers that make the condition hold.
-fn used<'a, 'h>(positive: &[usize], group: &Group<'a, 'h>, rule: &Rule) -> Vec<&'h Hit<'a>> {
+/// The matchers that make the condition hold, in its order.
+fn proving(positive: &[usize], group: &Group<'_, '_>, rule: &Rule) -> Vec<usize> {
     let is_enough = |number: &usize| holds(&Condition::Matcher(*number), rule, group);
-    let numbers: BTreeSet<usize> = positive.iter().copied().filter(is_enough).collect();
-    numbers
-        .iter()
-        .filter_map(|n| group.get(*n))
-        .flatten()
-        .copied()
-        .collect()
+    let mut proving: Vec<usize> = Vec::new();
+    for number in positive.iter().copied().filter(is_enough) {
+        if !proving.contains(&number) {
+            proving.push(number);
+        }
+    }
+    proving
 }
 
 /// Rows for predicates that failed and for absence that cannot be told.
@@ -246,38 +245,35 @@ fn errors(rule: &Rule, all: &[Hits<'_>]) -> Vec<CouldNotCheck> {
 }
 
 /// Joins findings that say the same.
-fn merge(findings: Vec<Finding>) -> Vec<Finding> {
-    let mut merged: Vec<Finding> = Vec::new();
+fn merge(drafts: Vec<Draft>) -> Vec<Draft> {
+    let mut merged: Vec<Draft> = Vec::new();
     let mut places: BTreeMap<String, usize> = BTreeMap::new();
-    for finding in findings {
-        if let Some(known) = places
-            .get(&finding.message)
-            .and_then(|at| merged.get_mut(*at))
-        {
-            render::absorb(known, finding);
+    for draft in drafts {
+        let message = &draft.finding.message;
+        if let Some(known) = places.get(message).and_then(|at| merged.get_mut(*at)) {
+            known.absorb(draft);
         } else {
-            places.insert(finding.message.clone(), merged.len());
-            merged.push(finding);
+            places.insert(message.clone(), merged.len());
+            merged.push(draft);
         }
     }
-    merged.into_iter().map(render::settle).collect()
+    merged
 }
 
 /// Tells what is beyond the cap in one finding.
-fn cap(mut findings: Vec<Finding>) -> Vec<Finding> {
-    if findings.len() <= MAX_FINDINGS {
-        return findings;
+fn cap(mut drafts: Vec<Draft>) -> Vec<Finding> {
+    if drafts.len() > MAX_FINDINGS {
+        let rest = drafts.split_off(MAX_FINDINGS - 1);
+        let count = rest.len();
+        let mut rest = rest.into_iter();
+        if let Some(mut first) = rest.next() {
+            first.finding.message = format!(
+                "{}, in {count} more places; the first: {}",
+                first.finding.title, first.finding.message
+            );
+            rest.for_each(|draft| first.absorb(draft));
+            drafts.push(first);
+        }
     }
-    let rest = findings.split_off(MAX_FINDINGS - 1);
-    let count = rest.len();
-    let mut rest = rest.into_iter();
-    if let Some(mut first) = rest.next() {
-        first.message = format!(
-            "{}, in {count} more places; the first: {}",
-            first.title, first.message
-        );
-        rest.for_each(|finding| render::absorb(&mut first, finding));
-        findings.push(render::settle(first));
-    }
-    findings
+    drafts.into_iter().map(Draft::settle).collect()
 }

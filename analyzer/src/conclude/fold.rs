@@ -22,7 +22,21 @@ pub(super) fn fold(findings: Vec<Finding>, rules: &Rules, keys: &Keys<'_>) -> Ve
         .collect();
     let findings = move_below(findings, &causes);
     let causes = overlap::causes(&findings);
-    move_below(findings, &causes)
+    let mut findings = move_below(findings, &causes);
+    findings.iter_mut().for_each(rise);
+    findings.sort_by(super::order);
+    findings
+}
+
+/// A cause does to users what its symptoms do: it is no less bad than the worst of them.
+fn rise(finding: &mut Finding) {
+    finding.symptoms.iter_mut().for_each(rise);
+    let worst = finding.symptoms.iter().map(|s| s.severity).max();
+    if let Some(worst) = worst.filter(|worst| *worst > finding.severity) {
+        finding.own_severity = Some(finding.severity);
+        finding.severity = worst;
+    }
+    finding.symptoms.sort_by(super::order);
 }
 
 /// Moves every finding below the one whose number is given for it.
@@ -38,7 +52,6 @@ fn move_below(findings: Vec<Finding>, causes: &[Option<usize>]) -> Vec<Finding> 
         let symptom = slots.get_mut(at).and_then(Option::take);
         if let (Some(symptom), Some(Some(cause))) = (symptom, slots.get_mut(cause)) {
             cause.symptoms.push(symptom);
-            cause.symptoms.sort_by(super::order);
         }
     }
     slots.into_iter().flatten().collect()

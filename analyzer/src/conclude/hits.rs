@@ -53,12 +53,19 @@ impl Hit<'_> {
         }
     }
 
-    /// All of its evidence.
-    pub(super) fn places(&self) -> impl Iterator<Item = Cow<'_, Evidence>> {
-        let at_hand = self.evidence.iter().copied().chain(&self.made);
-        let (entry, lines) = self.lines.unwrap_or_default();
-        let lines = lines.iter().map(|line| Cow::Owned(line.of(entry)));
-        at_hand.map(Cow::Borrowed).chain(lines)
+    /// How many places show it.
+    pub(super) fn places(&self) -> usize {
+        let lines = self.lines.map_or(0, |(_, lines)| lines.len());
+        self.evidence.len() + self.made.len() + lines
+    }
+
+    /// One of the places that show it.
+    pub(super) fn place(&self, nth: usize) -> Option<Cow<'_, Evidence>> {
+        let mut at_hand = self.evidence.iter().copied().chain(&self.made);
+        let behind = nth.checked_sub(self.evidence.len() + self.made.len());
+        let line = |(entry, lines): (&str, &[Excerpt])| Some(lines.get(behind?)?.of(entry));
+        let at_hand = at_hand.nth(nth).map(Cow::Borrowed);
+        at_hand.or_else(|| self.lines.and_then(line).map(Cow::Owned))
     }
 
     /// When it happened: every second with the number of times.

@@ -42,6 +42,11 @@ impl<'a> Keys<'a> {
         }
     }
 
+    /// Who has an address, in words.
+    pub(super) fn holder(&self, address: &str) -> Option<&'a str> {
+        self.places.holder(address)
+    }
+
     fn pod(&self, subject: &Subject) -> Option<&'a Place> {
         let namespace = subject.namespace.as_deref().unwrap_or_default();
         self.places.pod(namespace, &subject.name)

@@ -1,9 +1,10 @@
 //! Decides, rule by rule, what all the evidence together amounts to.
 //!
 //! [`hits`] finds what each matcher matched, [`keys`] says what a hit is about, [`decide`] joins
-//! hits by the rule's key and tries its condition, [`render`] words the findings, [`coverage`]
-//! tells what could not be decided, [`fold`] puts causes above their symptoms. Pure: the same
-//! facts and matches give the same findings.
+//! hits by the rule's key and tries its condition. [`render`] makes the findings: [`proof`] chooses
+//! what they quote, [`words`] and [`steps`] fill their texts. [`coverage`] tells what could not be
+//! decided, [`fold`] puts causes above their symptoms. Pure: the same facts and matches give the
+//! same findings.
 
 mod coverage;
 mod decide;
@@ -11,7 +12,10 @@ mod fold;
 mod hits;
 mod keys;
 mod overlap;
+mod proof;
 mod render;
+mod steps;
+mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -21,7 +25,7 @@ use serde_json::Value;
 
 pub(crate) use coverage::Coverage;
 use keys::Keys;
-pub(crate) use render::{full, shown};
+pub(crate) use words::{full, shown};
 
 use crate::facts::Facts;
 use crate::finding::Finding;

@@ -85,43 +85,73 @@ pub(super) fn parse(entry: &Arc<EntryInfo>, bytes: &[u8]) -> Vec<Piece> {
 fn event(entry: &EntryInfo, head: &Head<'_>, line: &str, number: u64) -> Option<Piece> {
     let object = head.cell(line, "OBJECT");
     let (kind, name) = object.split_once('/').unwrap_or(("", object));
-    let reason = head.cell(line, "REASON");
-    if reason.is_empty() {
-        return None;
+    let printed = Printed {
+        namespace: head.cell(line, "NAMESPACE"),
+        kind: &kind_of(kind),
+        name,
+        part: head.cell(line, "SUBOBJECT"),
+        seen: head.cell(line, "LAST SEEN"),
+        count: head.cell(line, "COUNT").parse().ok(),
+        level: head.cell(line, "TYPE"),
+        reason: head.cell(line, "REASON"),
+        message: head.cell(line, "MESSAGE"),
+        source: head.cell(line, "SOURCE"),
+    };
+    printed.piece(entry, number)
+}
+
+/// An event as kubectl prints it.
+pub(super) struct Printed<'a> {
+    pub(super) namespace: &'a str,
+    /// Kind and name of what it is about, and the path of a part of it.
+    pub(super) kind: &'a str,
+    pub(super) name: &'a str,
+    pub(super) part: &'a str,
+    /// `3m2s (x14 over 40m)`
+    pub(super) seen: &'a str,
+    /// How often, where it is not in `seen`.
+    pub(super) count: Option<i64>,
+    /// `Normal` or `Warning`.
+    pub(super) level: &'a str,
+    pub(super) reason: &'a str,
+    pub(super) message: &'a str,
+    pub(super) source: &'a str,
+}
+
+impl Printed<'_> {
+    /// The event as an object; `None` if it says no reason.
+    pub(super) fn piece(&self, entry: &EntryInfo, number: u64) -> Option<Piece> {
+        if self.reason.is_empty() {
+            return None;
+        }
+        let repeated = self.seen.split_once("(x");
+        let repeated = repeated.and_then(|(_, rest)| rest.split(' ').next()?.parse::<i64>().ok());
+        let count = repeated.or(self.count).unwrap_or(1);
+        let age = self.seen.split(' ').next().and_then(age_s);
+        let event_name = format!("{}:{number}", entry.path);
+        let value = json!({
+            "metadata": {"namespace": self.namespace, "name": event_name},
+            "involvedObject": {
+                "kind": self.kind, "namespace": self.namespace, "name": self.name,
+                "fieldPath": self.part,
+            },
+            "type": self.level,
+            "reason": self.reason,
+            "message": self.message,
+            "source": {"component": self.source.split(',').next()},
+            "count": count,
+            "printedAge": age,
+        });
+        Some(Piece::Object(Box::new(Object {
+            kind: "Event".to_owned(),
+            group: String::new(),
+            namespace: self.namespace.to_owned(),
+            name: event_name,
+            value: value.into(),
+            entry: entry.path.to_string(),
+            line: Some(number),
+        })))
     }
-    let namespace = head.cell(line, "NAMESPACE");
-    let seen = head.cell(line, "LAST SEEN");
-    // `3m2s (x14 over 40m)`
-    let repeated = seen
-        .split_once("(x")
-        .and_then(|(_, rest)| rest.split(' ').next()?.parse::<i64>().ok());
-    let count = repeated
-        .or_else(|| head.cell(line, "COUNT").parse().ok())
-        .unwrap_or(1);
-    let age = seen.split(' ').next().and_then(age_s);
-    let event_name = format!("{}:{number}", entry.path);
-    let value = json!({
-        "metadata": {"namespace": namespace, "name": event_name},
-        "involvedObject": {
-            "kind": kind_of(kind), "namespace": namespace, "name": name,
-            "fieldPath": head.cell(line, "SUBOBJECT"),
-        },
-        "type": head.cell(line, "TYPE"),
-        "reason": reason,
-        "message": head.cell(line, "MESSAGE"),
-        "source": {"component": head.cell(line, "SOURCE").split(',').next()},
-        "count": count,
-        "printedAge": age,
-    });
-    Some(Piece::Object(Box::new(Object {
-        kind: "Event".to_owned(),
-        group: String::new(),
-        namespace: namespace.to_owned(),
-        name: event_name,
-        value: value.into(),
-        entry: entry.path.to_string(),
-        line: Some(number),
-    })))
 }
 
 /// Seconds of an age as kubectl prints it: `45s`, `3m2s`, `2d5h`, `3y14d`.

@@ -83,7 +83,7 @@ impl Json {
         }
     }
 
-    pub(super) fn as_map(&self) -> Option<&[(Arc<str>, Self)]> {
+    pub(crate) fn as_map(&self) -> Option<&[(Arc<str>, Self)]> {
         match self {
             Self::Map(map) => Some(map),
             _ => None,

@@ -15,6 +15,7 @@ mod certificates;
 mod cluster;
 mod components;
 mod containers;
+mod description;
 mod endpoints;
 mod event_table;
 mod events;
@@ -31,6 +32,7 @@ mod namespaces;
 mod object;
 #[cfg(test)]
 mod odd;
+mod opaque;
 pub(crate) mod owner;
 mod places;
 mod pods;
@@ -64,6 +66,7 @@ use rayon::prelude::*;
 use serde_json::Value;
 
 use crate::evidence::{Evidence, Subject};
+pub(crate) use json::Json;
 pub use object::Object;
 pub use owner::guess as guess_workload;
 pub use places::{Place, Places};
@@ -247,15 +250,23 @@ pub fn parse(entry: &Arc<EntryInfo>, bytes: &[u8], demand: &Demand) -> Vec<Piece
     }
 }
 
+/// Whether text is what kubectl printed of objects or events, and so no log, whatever its name.
+pub(crate) fn is_printed(bytes: &[u8]) -> bool {
+    let start = bytes.trim_ascii_start();
+    event_table::is_table(start) || description::is_one(start)
+}
+
 /// Parses a file that is told by its content alone.
 fn parse_foreign(entry: &Arc<EntryInfo>, bytes: &[u8], demand: &Demand) -> Vec<Piece> {
     let start = bytes.trim_ascii_start();
-    if iptables::wants_log(entry) {
+    if iptables::wants_log(entry) || iptables::is_saved(start) {
         iptables::parse(entry, bytes)
     } else if start.starts_with(b"-----BEGIN") {
         certificates::parse(entry, bytes)
-    } else if start.starts_with(b"# HELP") || start.starts_with(b"# TYPE") {
+    } else if metrics::is_exposition(start) {
         metrics::parse(entry, bytes, demand)
+    } else if description::is_one(start) {
+        description::parse(entry, bytes)
     } else if event_table::is_table(start) {
         event_table::parse(entry, bytes)
     } else if reader::is_likely(start) {
@@ -304,8 +315,10 @@ pub fn derive(pieces: Vec<Piece>, context: Context<'_>) -> Facts {
     });
     let mut tables: BTreeMap<&'static str, Vec<Fact>> = alone.collect();
     tables.insert("mesh", mesh);
-    let (metrics, clients) = metrics::derive(&sources);
-    let joined = policy::derive(&sources)
+    let policies = policy::derive(&sources);
+    let verdicts = policy::Verdicts::of(&policies);
+    let (metrics, clients) = metrics::derive(&sources, &verdicts);
+    let joined = policies
         .into_iter()
         .chain(metrics)
         .chain(certificates::derive(&sources))

@@ -1,14 +1,15 @@
-//! Where every pod belongs, and which containers do not run: what joins evidence of different
-//! kinds, kept for all pods although their rows are not.
+//! Where every pod belongs, who has which address, and which containers do not run: what joins
+//! evidence of different kinds, kept for all pods although their rows are not.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
 
 use serde_json::Value;
 
 use super::kube::statuses;
-use super::row::text;
+use super::row::{flag, list, text};
 use super::services::backing_workloads;
-use super::{Fact, Sources};
+use super::{Fact, Object, Sources};
 
 /// Where a pod belongs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -28,11 +29,23 @@ pub struct Places {
     stopped: BTreeSet<(String, String, String)>,
     /// Kinds and names of the workloads behind a Service, by its namespace and name.
     backing: BTreeMap<(String, String), Vec<(String, String)>>,
+    /// Who has an address, in words.
+    holders: BTreeMap<IpAddr, String>,
+    /// Whether the bundle lists all that may have an address in the cluster.
+    has_all_holders: bool,
 }
 
 impl Places {
     pub(super) fn of(sources: &Sources<'_>) -> Self {
-        let mut places = Self::default();
+        let kinds = ["Pod", "Node", "Service"];
+        let mut places = Self {
+            has_all_holders: kinds.iter().all(|kind| sources.is_complete(kind, "")),
+            ..Self::default()
+        };
+        for kind in kinds.iter().rev() {
+            let objects = sources.kind(kind).iter();
+            objects.for_each(|object| places.add_addresses(object));
+        }
         for pod in sources.kind("Pod") {
             let owner = sources.owner(&pod.namespace, &pod.name);
             let key = (pod.namespace.clone(), pod.name.clone());
@@ -63,6 +76,35 @@ impl Places {
         places
     }
 
+    fn add_addresses(&mut self, object: &Object) {
+        let value = &object.value;
+        let (one, all, field) = match object.kind.as_str() {
+            // Its node has the same address, or somebody else has it by now.
+            "Pod" if flag(value, "/spec/hostNetwork") || has_ended(object) => return,
+            "Pod" => ("/status/podIP", "/status/podIPs", "/ip"),
+            "Service" => ("/spec/clusterIP", "/spec/clusterIPs", ""),
+            _ => ("/status/address", "/status/addresses", "/address"),
+        };
+        let items = list(value, all).iter();
+        let told = items.filter_map(|item| item.pointer(field)?.as_str());
+        let told = told.chain([text(value, one)]);
+        for address in told.filter_map(|text| text.parse().ok()) {
+            self.holders.insert(address, holder(object));
+        }
+    }
+
+    /// Who has an address, with or without a port, in words. `None` if it is none, or that cannot
+    /// be told.
+    pub(crate) fn holder(&self, address: &str) -> Option<&str> {
+        let with_port = || Some(address.parse::<SocketAddr>().ok()?.ip());
+        let ip = address.parse().ok().or_else(with_port)?;
+        let nobody = || {
+            let is_told = self.has_all_holders && !ip.is_loopback() && !ip.is_unspecified();
+            is_told.then_some("no pod, node or Service of the cluster")
+        };
+        self.holders.get(&ip).map(String::as_str).or_else(nobody)
+    }
+
     /// Adds what rows of `pods` and `containers` say that were not derived here.
     pub(crate) fn learn(&mut self, table: &str, fact: &Fact) {
         let text = |pointer: &str| {
@@ -76,6 +118,10 @@ impl Places {
                     workload: (text("/workload/kind"), text("/workload/name")),
                     node: text("/node"),
                 };
+                if let Ok(ip) = text("/ip").parse() {
+                    let holder = format!("pod {namespace}/{}", text("/name"));
+                    self.holders.insert(ip, holder);
+                }
                 self.pods.insert((namespace, text("/name")), place);
             }
             "containers" if matches!(text("/state").as_str(), "waiting" | "terminated") => {
@@ -101,5 +147,19 @@ impl Places {
     pub(crate) fn has_stopped(&self, namespace: &str, pod: &str, container: &str) -> bool {
         let key = (namespace.to_owned(), pod.to_owned(), container.to_owned());
         self.stopped.contains(&key)
+    }
+}
+
+/// Whether no process of a pod runs any more, so that another may have its address.
+fn has_ended(pod: &Object) -> bool {
+    matches!(text(&pod.value, "/status/phase"), "Succeeded" | "Failed")
+}
+
+/// `pod shop/cart-1`, `node a`, `Service shop/cart`.
+fn holder(object: &Object) -> String {
+    match object.kind.as_str() {
+        "Pod" => format!("pod {}/{}", object.namespace, object.name),
+        "Node" => format!("node {}", object.name),
+        kind => format!("{kind} {}/{}", object.namespace, object.name),
     }
 }

@@ -10,7 +10,7 @@ use super::kube::{annotation, config, is_meshed, label};
 use super::row::{Row, entries, list, text};
 use super::service_ports::{Port, listen_hints};
 use super::workloads::Replicas;
-use super::{Fact, Object, Sources};
+use super::{Fact, Object, Sources, opaque};
 
 /// Derives the table.
 pub(super) fn derive(sources: &Sources<'_>, clients: &Clients) -> Vec<Fact> {
@@ -106,6 +106,10 @@ fn fact(
         .set("target_port_mismatch", ports.iter().any(|p| p.is_mismatch))
         .set("listen_hints", json!(listen_hints(pods)))
         .set("target_port_suspect", ports.iter().any(|p| p.is_suspect))
+        .set(
+            "opaque_differs",
+            json!(opaque::disagreements(sources, service, pods)),
+        )
         .set("pods", pods.len())
         .set(
             "meshed_pods",

@@ -18,6 +18,7 @@ pub use text::{Look, text};
 pub use json::json;
 pub(crate) use text_parts::{bytes, thousands};
 
+pub use crate::clock::Clock;
 use crate::finding::{Finding, Severity};
 
 /// What an analysis came to. The JSON report is this, as it stands.
@@ -51,6 +52,9 @@ pub struct BundleInfo {
     pub captured_at: Option<Timestamp>,
     /// The time by which expiry and age were judged.
     pub at: Timestamp,
+    /// What told that time.
+    #[serde(default)]
+    pub clock: Clock,
     /// The program that captured it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub collector: Option<String>,

@@ -6,7 +6,7 @@ use anstyle::{AnsiColor, Style};
 
 use super::escape::escape;
 use super::text_parts::{bytes, list, thousands, wrap};
-use super::{BundleInfo, Report};
+use super::{BundleInfo, Clock, Report};
 use crate::conclude::{full, shown};
 use crate::evidence::Evidence;
 use crate::finding::{Finding, Severity};
@@ -73,9 +73,13 @@ impl Page<'_> {
                 .captured_at
                 .map(|at| format!("captured {}", shown(at))),
         );
-        let is_told = bundle.at != jiff::Timestamp::UNIX_EPOCH;
-        if bundle.captured_at != Some(bundle.at) && is_told {
-            parts.push(format!("judged at {}", shown(bundle.at)));
+        let at = shown(bundle.at);
+        match bundle.clock {
+            Clock::Manifest => {}
+            Clock::Asked => parts.push(format!("judged at {at}")),
+            Clock::Content => parts.push(format!("judged at {at}, the newest time in it")),
+            Clock::Files => parts.push(format!("judged at {at}, when its files were written")),
+            Clock::Unknown => parts.push("of an unknown time".to_owned()),
         }
         match (&bundle.linkerd_version, &bundle.kubernetes_version) {
             (Some(linkerd), Some(kubernetes)) => parts.push(format!("{linkerd} on {kubernetes}")),
@@ -122,20 +126,16 @@ impl Page<'_> {
         if let Some(when) = when(finding) {
             self.block("when", &when)?;
         }
+        if let Some(own) = finding.own_severity {
+            let own = own.name();
+            self.block("rated", &format!("by what it causes; {own} by itself"))?;
+        }
         self.block("means", &finding.meaning)?;
         self.proof(finding)?;
         if !finding.symptoms.is_empty() {
             self.symptoms(&finding.symptoms)?;
         }
-        for (number, step) in finding.fix.iter().enumerate() {
-            let word = if number == 0 { "fix" } else { "" };
-            let step = if finding.fix.len() > 1 {
-                format!("{}. {step}", number + 1)
-            } else {
-                step.clone()
-            };
-            self.block(word, &step)?;
-        }
+        self.steps(&finding.fix)?;
         if !finding.links.is_empty() {
             let shown: Vec<&str> = finding
                 .links
@@ -143,6 +143,17 @@ impl Page<'_> {
                 .map(|l| l.trim_start_matches("https://"))
                 .collect();
             self.block("see", &shown.join("  "))?;
+        }
+        Ok(())
+    }
+
+    fn steps(&mut self, steps: &[String]) -> io::Result<()> {
+        if let [only] = steps {
+            return self.block("fix", only);
+        }
+        for (number, step) in (1..).zip(steps) {
+            let word = if number == 1 { "fix" } else { "" };
+            self.block(word, &format!("{number}. {step}"))?;
         }
         Ok(())
     }

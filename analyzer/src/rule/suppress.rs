@@ -115,6 +115,7 @@ mod tests {
             rule: "x".into(),
             title: String::new(),
             severity: Severity::Low,
+            own_severity: None,
             message: String::new(),
             meaning: String::new(),
             fix: Vec::new(),

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::crash;
 use super::matches::Excerpt;
 use super::record::{self, Level};
 use crate::evidence;
@@ -19,6 +20,8 @@ pub(super) struct Line<'b> {
     bytes: Cow<'b, [u8]>,
     /// Where in them that starts which the container wrote.
     body: usize,
+    /// What stands below it in the block.
+    below: &'b [u8],
     kubelet: OnceCell<Option<Timestamp>>,
     parts: OnceCell<Parts>,
     uptime_us: OnceCell<Option<u64>>,
@@ -39,6 +42,7 @@ impl<'b> Line<'b> {
     /// The line of a block that has these borders.
     pub(super) fn new(bytes: &'b [u8], (start, end): (usize, usize)) -> Self {
         let raw = bytes.get(start..end).unwrap_or_default();
+        let below = bytes.get(end..).unwrap_or_default();
         let bytes = match memchr::memchr(b'\x1b', raw) {
             Some(_) => {
                 let text = String::from_utf8_lossy(raw);
@@ -50,6 +54,7 @@ impl<'b> Line<'b> {
             start,
             body: record::kubelet_bytes(&bytes),
             bytes,
+            below,
             kubelet: OnceCell::new(),
             parts: OnceCell::new(),
             uptime_us: OnceCell::new(),
@@ -106,7 +111,10 @@ impl<'b> Line<'b> {
 
     /// What is shown of it as evidence, as line `number` of its log.
     pub(super) fn excerpt(&self, number: u64) -> Excerpt {
-        let shown = || evidence::shorten(&String::from_utf8_lossy(self.body())).into();
+        let shown = || {
+            let body = String::from_utf8_lossy(self.body());
+            evidence::shorten(&crash::whole(&body, self.below)).into()
+        };
         Excerpt {
             line: number,
             time: self.time(),

@@ -7,6 +7,7 @@
 
 mod block;
 mod borders;
+mod crash;
 pub(crate) mod expression;
 mod fence;
 pub(crate) mod frequency;
@@ -284,7 +285,7 @@ impl Visitor for Pass<'_> {
         }
         let pieces = self.guarded(entry, || facts::parse(entry, &bytes, self.demand));
         self.with(|found| found.pieces.extend(pieces.unwrap_or_default()));
-        if origin::is_log(entry) {
+        if origin::is_log(entry) && !facts::is_printed(&bytes) {
             self.scan(entry, whole_block(&bytes));
         } else {
             let size = bytes.len() as u64;

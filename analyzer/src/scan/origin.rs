@@ -36,6 +36,9 @@ const KNOWN: [&str; 16] = [
     "heartbeat",
 ];
 
+/// Those of them that are names of applications too.
+const COMMON: [&str; 4] = ["tap", "web", "policy", "heartbeat"];
+
 /// Whether an entry is scanned for log lines.
 pub(crate) fn is_log(entry: &EntryInfo) -> bool {
     let name = entry.path.file_name().to_ascii_lowercase();
@@ -115,6 +118,8 @@ impl Origin {
                 .is_some_and(|head| head.is_empty() || head.ends_with(['-', '_', '.', ' ']))
         };
         let container = KNOWN.iter().filter(is_end).max_by_key(|known| known.len());
+        // Alone, it may as well be the name of an application.
+        let container = container.filter(|known| **known != stem || !COMMON.contains(known));
         let rest = container.and_then(|known| stem.strip_suffix(*known));
         let pod = rest.unwrap_or(stem).trim_end_matches(['-', '_', '.', ' ']);
         Self {
@@ -275,5 +280,6 @@ mod tests {
             Some("identity")
         );
         assert_eq!(guess("messages.log").container, None);
+        assert_eq!(guess("web.log").container, None);
     }
 }

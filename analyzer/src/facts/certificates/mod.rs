@@ -79,7 +79,10 @@ pub(super) fn derive(sources: &Sources<'_>) -> Vec<Table> {
     let anchors = Anchors::of(sources);
     let places = places::all(sources, &anchors);
     vec![
-        ("certificates", rows::certificates(sources, &places)),
+        (
+            "certificates",
+            rows::certificates(sources, &places, &trust::Signed::of(sources)),
+        ),
         ("certificate_problems", rows::problems(&anchors, &places)),
         ("chains", chains::derive(sources, &places, &anchors)),
         ("trust_roots", trust::trust_roots(sources, &anchors)),

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::anchors::Anchors;
 use super::parse::Certificate;
 use super::places::Place;
+use super::trust::Signed;
 use crate::evidence::Evidence;
 use crate::facts::row::{Row, seconds_between};
 use crate::facts::{Fact, Sources};
@@ -64,7 +65,11 @@ fn is_supported(certificate: &Certificate) -> bool {
 }
 
 /// Table `certificates`. The same certificate in the same role is one row with all its places.
-pub(super) fn certificates(sources: &Sources<'_>, places: &[Place]) -> Vec<Fact> {
+pub(super) fn certificates(
+    sources: &Sources<'_>,
+    places: &[Place],
+    signed: &Signed<'_>,
+) -> Vec<Fact> {
     let mut found: BTreeMap<(&str, &str), (&Certificate, Vec<&Place>)> = BTreeMap::new();
     for place in places {
         for certificate in &place.certificates {
@@ -85,7 +90,8 @@ pub(super) fn certificates(sources: &Sources<'_>, places: &[Place]) -> Vec<Fact>
             .set("role", role)
             .set("found_in", json!(found_in))
             .set("places", places.len())
-            .opt("pods", (pods > 0).then_some(pods));
+            .opt("pods", (pods > 0).then_some(pods))
+            .opt("signs_issuer", signed.is_by(role, certificate));
         let row = more_fields(fields(row, certificate, sources.at()), certificate);
         let shown = places.iter().take(MAX_PLACES);
         Fact {

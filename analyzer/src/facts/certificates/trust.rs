@@ -46,6 +46,23 @@ fn presented<'a>(sources: &'a Sources<'_>) -> Vec<Issuer<'a>> {
     issuers
 }
 
+/// The newest issuer that proxies present, to ask who signed it.
+pub(super) struct Signed<'a>(Option<Issuer<'a>>);
+
+impl<'a> Signed<'a> {
+    pub(super) fn of(sources: &'a Sources<'_>) -> Self {
+        Self(presented(sources).into_iter().next())
+    }
+
+    /// Whether it ends at this trust anchor, whenever that ends itself.
+    pub(super) fn is_by(&self, role: &str, anchor: &Certificate) -> Option<bool> {
+        let issuer = self.0.as_ref().filter(|_| role == "trust-anchor")?;
+        let at = issuer.certificate.not_before.max(anchor.not_before);
+        let found = verify(issuer.chain, std::slice::from_ref(anchor), at, Rules::Go);
+        Some(found.verdict == Verdict::Ok)
+    }
+}
+
 /// Table `issuers`: the certificate that identity signs with now. At most one row: what identity
 /// itself tells, and the newest issuer that a proxy presents.
 pub(super) fn issuers(sources: &Sources<'_>, anchors: &Anchors<'_>) -> Vec<Fact> {

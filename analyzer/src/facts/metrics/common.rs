@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::index::Index;
 use super::series::{Series, SeriesSet};
 use crate::facts::owner::Owner;
+use crate::facts::policy::Verdicts;
 use crate::facts::row::Row;
 use crate::facts::{Fact, Sources};
 
@@ -12,6 +13,7 @@ use crate::facts::{Fact, Sources};
 pub(super) struct Scope<'a> {
     pub(super) sources: &'a Sources<'a>,
     pub(super) index: &'a Index<'a>,
+    pub(super) verdicts: &'a Verdicts<'a>,
     pub(super) set: &'a SeriesSet<'a>,
     pub(super) owner: Owner,
 }
@@ -20,12 +22,14 @@ impl<'a> Scope<'a> {
     pub(super) fn new(
         sources: &'a Sources<'a>,
         index: &'a Index<'a>,
+        verdicts: &'a Verdicts<'a>,
         set: &'a SeriesSet<'a>,
     ) -> Self {
         let owner = sources.owner(set.namespace, set.pod);
         Self {
             sources,
             index,
+            verdicts,
             set,
             owner,
         }

@@ -4,6 +4,7 @@
 use super::common::{Scope, account, port, split_address};
 use super::series::Series;
 use crate::facts::Fact;
+use crate::facts::policy::verdict;
 use crate::facts::row::Row;
 
 /// Requests and connections that were refused.
@@ -54,6 +55,8 @@ fn row(scope: &Scope<'_>, series: &Series<'_>) -> Row {
         told => told,
     };
     let client = series.label("client_id");
+    let is_meshed = series.label("tls") == "true";
+    let said = port(number).and_then(|port| scope.verdicts.port(&scope.owner, port));
     // Linkerd 2.11 names the authorization, not the route.
     let authorization = match series.label("authz_name") {
         "" => series.label("saz_name"),
@@ -78,7 +81,15 @@ fn row(scope: &Scope<'_>, series: &Series<'_>) -> Row {
         .text("client_identity", client)
         .text("client_account", account(client))
         .set("client_kind", client_kind(series))
-        .set("client_meshed", series.label("tls") == "true")
+        .set("client_meshed", is_meshed)
+        .opt(
+            "allowed",
+            said.and_then(|port| port.get("allowed")).cloned(),
+        )
+        .opt(
+            "verdict",
+            said.and_then(|port| verdict(port, client, is_meshed)),
+        )
         .text("no_tls_reason", series.label("no_tls_reason"))
         .text("skipped_by", &scope.index.skipping_pods(number))
         .text(

@@ -33,9 +33,11 @@ use std::sync::Arc;
 
 use bundle::EntryInfo;
 use bundle::layout::EntryKind;
+use jiff::Timestamp;
 use rayon::prelude::*;
 
 use super::kube::PROXY;
+use super::policy::Verdicts;
 use super::services::{Clients, note_client};
 use super::{Demand, Fact, Gap, Piece, Sources, Table};
 use crate::evidence::{Evidence, Subject};
@@ -87,6 +89,19 @@ impl Scrape {
         )
     }
 
+    /// When it was made, by the process' own clock.
+    pub(crate) fn told_at(&self) -> Option<Timestamp> {
+        let value = |family: &str| {
+            let mut samples = self.store.samples();
+            samples.find_map(|(name, _, value, _)| (name == family).then_some(value))
+        };
+        let since_start =
+            || Some(value("process_start_time_seconds")? + value("process_uptime_seconds_total")?);
+        let seconds = value("process_clock_time_seconds").or_else(since_start)?;
+        let since_1970 = jiff::SignedDuration::try_from_secs_f64(seconds).ok()?;
+        Timestamp::from_duration(since_1970).ok()
+    }
+
     /// Whether another scrape is of the same container.
     fn is_of_same(&self, other: &Self) -> bool {
         let of = |s: &Self| {
@@ -99,6 +114,13 @@ impl Scrape {
         };
         of(self) == of(other)
     }
+}
+
+/// Whether text begins as a scrape does, or as `linkerd diagnostics` prints those of pods.
+pub(super) fn is_exposition(start: &[u8]) -> bool {
+    let start = start.strip_prefix(b"#\n").unwrap_or(start);
+    let heads: [&[u8]; 3] = [b"# HELP ", b"# TYPE ", b"# POD "];
+    heads.iter().any(|head| start.starts_with(head))
 }
 
 /// Parses one scrape, or the output of `linkerd diagnostics proxy-metrics` for several pods.
@@ -228,14 +250,14 @@ const TABLES: [&str; 13] = [
 
 /// Derives all tables from all scrapes, container by container on all cores, and whom they show
 /// to call which Service.
-pub(super) fn derive(sources: &Sources<'_>) -> (Vec<Table>, Clients) {
+pub(super) fn derive(sources: &Sources<'_>, verdicts: &Verdicts<'_>) -> (Vec<Table>, Clients) {
     let index = Index::new(sources);
     let groups: Vec<&[Scrape]> = sources.scrapes.chunk_by(Scrape::is_of_same).collect();
     let parts = groups.par_chunks(CHUNK).map(|groups| {
         let mut part = Part::default();
         for scrapes in groups {
             if let Some(set) = SeriesSet::of(&index, scrapes) {
-                part.add(rows(&Scope::new(sources, &index, &set)));
+                part.add(rows(&Scope::new(sources, &index, verdicts, &set)));
             }
         }
         for (name, rows) in TABLES.iter().zip(&mut part.rows) {

@@ -10,10 +10,12 @@ mod clients;
 mod ports;
 mod problems;
 mod servers;
+mod verdicts;
 
 use super::{Sources, Table};
 use authorizations::Authorization;
 use servers::Server;
+pub(super) use verdicts::{Verdicts, verdict};
 
 /// Every Server and every authorization, resolved.
 struct Policies<'a> {

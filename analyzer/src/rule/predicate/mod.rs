@@ -2,6 +2,7 @@
 
 mod functions;
 mod json;
+mod matches;
 mod negated;
 mod sieve;
 
@@ -27,7 +28,11 @@ const ALL_VARIABLES: [&str; 9] = [
     "row", "at", "mesh", "object", "value", "previous", "delta", "rate", "labels",
 ];
 
-static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()));
+static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| {
+    let mut env = Env::stdlib();
+    matches::add(&mut env);
+    Arc::new(env)
+});
 
 /// A CEL expression that gives true or false.
 #[derive(Debug)]
@@ -303,6 +308,7 @@ mod tests {
             "row.n > 2 && row.n > 2.5 && row.share < 1",
             "!has(row.other.thing) && has(row.labels.app)",
             "row.other == null && row.ports.filter(p, p > 100).size() == 1",
+            "row.role.matches('^iss') && !row.role.matches('^suer') && matches(row.role, 'r$')",
         ] {
             assert_eq!(holds(source, &row), Ok(true), "{source}");
         }
@@ -372,6 +378,7 @@ mod tests {
             "3 < row.missing",
             "timestamp(row.gone) < at",
             "row.missing.startsWith('x')",
+            "row.missing.matches('x')",
             "row.missing.exists(x, x == 1)",
             "'x' in row.missing",
             "row.missing",
@@ -384,6 +391,7 @@ mod tests {
     fn an_error_is_told() {
         assert!(holds("timestamp('yesterday') < at", &json!({})).is_err());
         assert!(holds("row.n + 'x' == 'y'", &json!({"n": 1})).is_err());
+        assert!(holds("'a'.matches('(')", &json!({})).is_err());
         assert!(holds("row.n", &json!({"n": 1})).is_err());
         assert!(
             holds("roww.n == 1", &json!({"n": 1}))

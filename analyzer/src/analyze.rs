@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::conclude::{Conclusions, Coverage, World, conclude};
 use crate::facts::{self, Context, Facts, Piece};
 use crate::report::{BundleInfo, Counts, NotExamined, REPORT_FORMAT, Report, problem_word};
+use crate::rule::keep::Keeper;
 use crate::rule::set::Rules;
 use crate::rule::suppress::Suppressions;
 use crate::scan::{Gathered, gather};
@@ -29,7 +30,8 @@ pub struct Options {
 pub fn analyze(bundle: &Bundle, rules: &Rules, options: &Options) -> Report {
     let mut gathered = gather(bundle, &rules.scanner, &rules.demand, options.threads);
     let pieces = std::mem::take(&mut gathered.pieces);
-    let (at, facts) = derive(pieces, &gathered, rules, options.at, rules);
+    let wanted = Keeper::new(rules, &gathered.scanned);
+    let (at, facts) = derive(pieces, &gathered, rules, options.at, &wanted);
     let coverage = Coverage::new(
         gathered.manifest.as_ref(),
         gathered.entries.keys(),
@@ -74,15 +76,12 @@ fn derive(
 ) -> (Timestamp, Facts) {
     let manifest = gathered.manifest.as_ref();
     let told = at.or_else(|| manifest.map(|m| m.captured_at));
-    let last_line = gathered
-        .scanned
-        .logs
-        .values()
-        .filter_map(|log| log.last_time)
-        .max();
-    let at = told
-        .or(last_line.max(last_time(&pieces)))
-        .unwrap_or(Timestamp::UNIX_EPOCH);
+    let last_told = || {
+        let logs = gathered.scanned.logs.values();
+        let last_line = logs.filter_map(|log| log.last_time).max();
+        last_line.max(last_time(&pieces))
+    };
+    let at = told.or_else(last_told).unwrap_or(Timestamp::UNIX_EPOCH);
     let context = Context {
         at,
         manifest,

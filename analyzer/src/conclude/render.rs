@@ -257,8 +257,11 @@ fn of_hits(hits: &[&Hit<'_>], field: &str) -> String {
             .unwrap_or_default(),
         _ => {
             let pointer = format!("/{}", field.replace('.', "/"));
-            let fields = hits.iter().filter_map(|hit| hit.fields?.pointer(&pointer));
-            let found: Vec<String> = fields.map(plain).filter(|text| !text.is_empty()).collect();
+            let fields = hits.iter().filter_map(|hit| hit.row?.field(&pointer));
+            let found: Vec<String> = fields
+                .map(|value| plain(&value))
+                .filter(|text| !text.is_empty())
+                .collect();
             if found.is_empty() {
                 captured(hits, field)
             } else {

@@ -114,12 +114,12 @@ fn event(entry: &EntryInfo, head: &Head<'_>, line: &str, number: u64) -> Option<
         "printedAge": age,
     });
     Some(Piece::Object(Box::new(Object {
-        kind: "Event".to_owned(),
-        group: String::new(),
-        namespace: namespace.to_owned(),
-        name: event_name,
+        kind: "Event".into(),
+        group: "".into(),
+        namespace: namespace.into(),
+        name: event_name.as_str().into(),
         value: value.into(),
-        entry: entry.path.to_string(),
+        entry: entry.path.as_str().into(),
         line: Some(number),
     })))
 }

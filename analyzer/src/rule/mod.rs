@@ -13,6 +13,7 @@ pub(crate) mod docs;
 mod example;
 pub(crate) mod fault;
 pub(crate) mod file;
+pub(crate) mod keep;
 pub(crate) mod lint;
 #[cfg(test)]
 mod ordinary;

@@ -91,6 +91,11 @@ impl Predicate {
             .collect()
     }
 
+    /// A field of the row that must have one of some texts for it to hold.
+    pub(crate) fn equality(&self) -> Option<(&str, &[Json])> {
+        self.parsed().as_ref().ok()?.sieve.equality()
+    }
+
     /// Whether it is plain that it does not hold for a row, without evaluating it.
     pub(crate) fn refuses(&self, row: &Json) -> bool {
         let parsed = self.parsed();
@@ -288,7 +293,10 @@ mod tests {
         let root = context("2026-11-23T01:00:00Z".parse().unwrap(), &mesh);
         let mut scope = root.new_inner_scope();
         bind(&mut scope, "row", row);
-        Predicate::new(source, &["row", "at", "mesh"])?.holds(&scope)
+        for name in ["object", "value"] {
+            bind(&mut scope, name, row.get(name).unwrap_or(&Json::Null));
+        }
+        Predicate::new(source, &["row", "at", "mesh", "object", "value"])?.holds(&scope)
     }
 
     #[test]
@@ -314,6 +322,33 @@ mod tests {
         }
     }
 
+    /// Each is asked of rows with all kinds of values.
+    const SOURCES: [&str; 23] = [
+        "row.a",
+        "!row.a",
+        "has(row.a)",
+        "has(row.a.b) && row.a.b == 'x'",
+        "row.a == 'x'",
+        "'x' == row.a || row.a == 'y'",
+        "row.a != 'x'",
+        "row.a > 3",
+        "3.5 <= row.a",
+        "!(row.a > 3)",
+        "row.a == 'x' && row.b > 3",
+        "row.a == 3 || row.a",
+        "row.a == true",
+        "row.a < 10 && (row.a >= 3 || row.b)",
+        "row.a in ['x', 'z']",
+        "!has(row.a)",
+        "!has(row.a.b)",
+        "row.a.contains('x')",
+        "row.a.startsWith('y') || row.a.endsWith('x')",
+        "row.a.b.contains('x') && row.b > 3",
+        "!row.a.contains('x')",
+        "object.a == 'x' && value > 3.0",
+        "!has(object.a.b) || value == 'x'",
+    ];
+
     #[test]
     fn what_is_plainly_refused_does_not_hold() {
         let values = [
@@ -326,29 +361,15 @@ mod tests {
             json!(3.5),
             json!({"b": "x"}),
         ];
-        let sources = [
-            "row.a",
-            "!row.a",
-            "has(row.a)",
-            "has(row.a.b) && row.a.b == 'x'",
-            "row.a == 'x'",
-            "'x' == row.a || row.a == 'y'",
-            "row.a != 'x'",
-            "row.a > 3",
-            "3.5 <= row.a",
-            "!(row.a > 3)",
-            "row.a == 'x' && row.b > 3",
-            "row.a == 3 || row.a",
-            "row.a == true",
-            "row.a < 10 && (row.a >= 3 || row.b)",
-        ];
-        for source in sources {
-            let predicate = Predicate::new(source, &["row"]).unwrap();
+        for source in SOURCES {
+            let predicate = Predicate::new(source, &["row", "object", "value"]).unwrap();
             for a in &values {
                 for row in [
                     json!({"a": a}),
                     json!({"a": a, "b": true}),
                     json!({"a": a, "b": 4}),
+                    json!({"object": {"a": a}, "value": a}),
+                    json!({"object": a, "value": 4}),
                     json!({}),
                 ] {
                     let held = holds(source, &row);
@@ -359,7 +380,15 @@ mod tests {
             }
         }
         // It is of use.
-        for source in ["row.a == 'x' && row.b > row.c", "!row.a", "has(row.b.c)"] {
+        let holds = Predicate::new("row.a.startsWith('x')", &["row"]).unwrap();
+        assert!(holds.refuses(&json!({"a": "yx"})));
+        for source in [
+            "row.a == 'x' && row.b > row.c",
+            "!row.a",
+            "has(row.b.c)",
+            "row.a in ['x']",
+            "!has(row.a)",
+        ] {
             assert!(
                 Predicate::new(source, &["row"])
                     .unwrap()

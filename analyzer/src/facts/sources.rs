@@ -130,7 +130,7 @@ impl<'a> Sources<'a> {
                     .parse()
                     .unwrap_or(0)
             };
-            objects.sort_unstable_by(|a, b| {
+            objects.sort_by(|a, b| {
                 (&a.namespace, &a.name)
                     .cmp(&(&b.namespace, &b.name))
                     .then_with(|| group(a, b))
@@ -308,18 +308,17 @@ impl<'a> Sources<'a> {
 
     /// The workload of any object that events name.
     pub(super) fn owner_of(&self, kind: &str, namespace: &str, name: &str) -> Owner {
-        match (kind, self.object(kind, namespace, name)) {
-            ("Pod", _) => self.owner(namespace, name),
-            (_, Some(object)) => owner::top(self, object),
-            (kind, None) => {
-                let own = Owner {
-                    kind: kind.to_owned(),
-                    namespace: namespace.to_owned(),
-                    name: name.to_owned(),
-                };
-                owner::above(own)
-            }
+        if kind == "Pod" {
+            return self.owner(namespace, name);
         }
+        if let Some(object) = self.object(kind, namespace, name) {
+            return owner::top(self, object);
+        }
+        owner::above(Owner {
+            kind: kind.to_owned(),
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+        })
     }
 
     /// The pods of a workload.

@@ -125,7 +125,8 @@ impl<'a> Keeper<'a> {
                 // others may take then.
                 Err(_) => {
                     let known = matchers.iter().filter_map(|m| self.known(m.number));
-                    known.for_each(|known| _ = known.note());
+                    let may_take = known.filter(|known| !known.is_absence);
+                    may_take.for_each(|known| _ = known.note());
                     return true;
                 }
             }
@@ -304,7 +305,7 @@ topic: workloads
 matchers:
   meshed: {fact: {table: pods, where: "row.meshed"}}
   waits: {fact: {table: pods, where: "row.phase in ['Pending']"}}
-  none: {absent: {source: cluster-resources, table: nodes}}
+  none: {absent: {source: cluster-resources, table: nodes, where: "row.ready"}}
 condition: {all: [meshed, waits, none]}
 message: "`{pod}` waits"
 meaning: It is not there.
@@ -371,11 +372,17 @@ references: [seen-on-a-real-mesh]
     fn one_row_tells_that_a_table_is_not_empty() {
         let rules = rules();
         let keeper = Keeper::new(&rules, &Scanned::default());
-        let mut rows: Vec<Fact> = (0..5).map(|n| row(json!({"name": n}))).collect();
+        // The first cannot be judged, so it tells nothing.
+        let ready = [json!("perhaps"), json!(true), json!(true)];
+        let mut rows: Vec<Fact> = ready.iter().map(|r| row(json!({"ready": r}))).collect();
         keeper.judge("nodes", &mut rows, &Value::Null, Timestamp::UNIX_EPOCH);
         let mut tables = BTreeMap::from([("nodes", rows)]);
         assert!(keeper.settle(&mut tables).is_empty());
-        assert_eq!(tables["nodes"].len(), 1);
+        let judged: Vec<bool> = tables["nodes"]
+            .iter()
+            .map(|fact| fact.kept.is_some())
+            .collect();
+        assert_eq!(judged, [false, true]);
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! The samples of one scrape, kept small: tens of thousands of scrapes are held at once.
 //!
-//! The families that tables read have numbers. Each other string, each label with its value and each distinct set of labels is kept once;
-//! samples point at them. A histogram keeps only its buckets that counted something.
+//! The families that tables read have numbers. Each other string, each label with its value and
+//! each distinct set of labels is kept once; samples point at them. A histogram keeps only its
+//! buckets that counted something.
 
 use std::collections::{BTreeMap, HashMap};
 

@@ -6,8 +6,9 @@ use serde_json::Value;
 
 use crate::clock::{self, Clock};
 use crate::conclude::{Conclusions, Coverage, World, conclude};
-use crate::facts::{self, Context, Facts};
+use crate::facts::{self, Context, Facts, Piece};
 use crate::report::{BundleInfo, Counts, NotExamined, REPORT_FORMAT, Report, problem_word};
+use crate::rule::keep::Keeper;
 use crate::rule::set::Rules;
 use crate::rule::suppress::Suppressions;
 use crate::scan::{Gathered, gather};
@@ -29,7 +30,9 @@ pub struct Options {
 /// number of threads, the form of the bundle or the order of its entries.
 pub fn analyze(bundle: &Bundle, rules: &Rules, options: &Options) -> Report {
     let mut gathered = gather(bundle, &rules.scanner, &rules.demand, options.threads);
-    let (told, facts) = derive(bundle, &mut gathered, rules, options.at, rules);
+    let pieces = std::mem::take(&mut gathered.pieces);
+    let wanted = Keeper::new(rules, &gathered.scanned);
+    let (told, facts) = derive((bundle, pieces), &gathered, rules, options.at, &wanted);
     let (at, _) = told;
     let coverage = Coverage::new(
         gathered.manifest.as_ref(),
@@ -60,18 +63,25 @@ pub fn analyze(bundle: &Bundle, rules: &Rules, options: &Options) -> Report {
 /// Derives all that rules can ask about, and decides none.
 pub(crate) fn facts_of(bundle: &Bundle, rules: &Rules, options: &Options) -> Facts {
     let mut gathered = gather(bundle, &rules.scanner, &rules.demand, options.threads);
-    derive(bundle, &mut gathered, rules, options.at, &facts::Everything).1
+    let pieces = std::mem::take(&mut gathered.pieces);
+    derive(
+        (bundle, pieces),
+        &gathered,
+        rules,
+        options.at,
+        &facts::Everything,
+    )
+    .1
 }
 
 /// Derives the facts, by the clock that there is.
 fn derive(
-    bundle: &Bundle,
-    gathered: &mut Gathered,
+    (bundle, pieces): (&Bundle, Vec<Piece>),
+    gathered: &Gathered,
     rules: &Rules,
     at: Option<Timestamp>,
     wanted: &dyn facts::Wanted,
 ) -> ((Timestamp, Clock), Facts) {
-    let pieces = std::mem::take(&mut gathered.pieces);
     let manifest = gathered.manifest.as_ref();
     let (at, clock) = clock::read(bundle, at, manifest, &pieces, &gathered.scanned);
     let context = Context {

@@ -8,6 +8,12 @@ use linkerd_analyze::args::Args;
 use linkerd_analyze::exit::ExitStatus;
 use linkerd_analyze::extension::named;
 use linkerd_analyze::run::{is_broken_pipe, run};
+use mimalloc::MiMalloc;
+
+/// Facts are many small values of threads that come and go: the allocator of the C library takes
+/// a third more memory for them and a fifth of the time.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     let typed: Vec<_> = std::env::args_os().collect();

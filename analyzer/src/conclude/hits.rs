@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use serde_json::Value;
 
 use super::{Decided, World};
 use crate::evidence::{Evidence, Subject};
@@ -29,7 +28,8 @@ pub(super) struct Hit<'a> {
     pub(super) count: u64,
     pub(super) first: Option<Timestamp>,
     pub(super) last: Option<Timestamp>,
-    pub(super) fields: Option<&'a Value>,
+    /// The row that it is.
+    pub(super) row: Option<&'a Fact>,
     pub(super) captures: Captures,
     pub(super) seconds: Option<&'a BTreeMap<i64, u64>>,
     /// The value of the capture that is the rule's key.
@@ -46,7 +46,7 @@ impl Hit<'_> {
             count: 1,
             first: None,
             last: None,
-            fields: None,
+            row: None,
             captures: Captures::new(),
             seconds: None,
             key: None,
@@ -207,25 +207,22 @@ fn rows<'a>(table: &TableMatcher, world: &'a World<'_>) -> Hits<'a> {
 }
 
 fn row(fact: &Fact, captures: Captures) -> Hit<'_> {
-    let time = |name: &str| {
-        fact.fields
-            .get(name)
-            .and_then(Value::as_str)
-            .and_then(|t| t.parse().ok())
+    let time = |name: &str| -> Option<Timestamp> {
+        let said = fact.field(name)?;
+        said.as_str()?.parse().ok()
     };
     let shown = fact.evidence.first().and_then(|e| e.time);
     Hit {
         subjects: fact.subjects.clone(),
         evidence: fact.evidence.iter().collect(),
         count: fact
-            .fields
-            .get("count")
-            .and_then(Value::as_u64)
+            .field("/count")
+            .and_then(|count| count.as_u64())
             .unwrap_or(1)
             .max(1),
-        first: time("first").or(shown),
-        last: time("last").or(shown),
-        fields: Some(&fact.fields),
+        first: time("/first").or(shown),
+        last: time("/last").or(shown),
+        row: Some(fact),
         captures,
         ..Hit::empty()
     }

@@ -72,7 +72,7 @@ fn event(hit: &Hit<'_>, place: &Evidence) -> String {
     let is_event = ["Warning ", "Normal "]
         .iter()
         .any(|kind| place.excerpt.starts_with(kind));
-    if !is_event || hit.fields.is_none() {
+    if !is_event || hit.row.is_none() {
         return String::new();
     }
     let words = place.excerpt.split_whitespace();

@@ -151,8 +151,9 @@ pub(super) fn of_hits(hits: &[&Hit<'_>], field: &str) -> Vec<String> {
         "last" => time(hits.iter().filter_map(|hit| hit.last).max()),
         _ => {
             let pointer = format!("/{}", field.replace('.', "/"));
-            let fields = hits.iter().filter_map(|hit| hit.fields?.pointer(&pointer));
-            let found: Vec<String> = fields.map(plain).filter(|text| !text.is_empty()).collect();
+            let fields = hits.iter().filter_map(|hit| hit.row?.field(&pointer));
+            let found = fields.map(|value| plain(&value));
+            let found: Vec<String> = found.filter(|text| !text.is_empty()).collect();
             if found.is_empty() {
                 captured(hits, field)
             } else {

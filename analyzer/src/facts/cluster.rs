@@ -81,7 +81,7 @@ fn node(sources: &Sources<'_>, node: &Object, pods: i64) -> Fact {
         subjects: vec![node.subject()],
         evidence: vec![node.evidence(&excerpt)],
         fields: row.build(),
-        taken_by: None,
+        kept: None,
     }
 }
 
@@ -119,7 +119,7 @@ pub(super) fn apiservices(sources: &Sources<'_>) -> Vec<Fact> {
             subjects: vec![service.subject()],
             evidence: vec![service.evidence(&excerpt)],
             fields: row.build(),
-            taken_by: None,
+            kept: None,
         }
     });
     facts.collect()
@@ -167,7 +167,7 @@ pub(super) fn leases(sources: &Sources<'_>) -> Vec<Fact> {
             subjects,
             evidence: vec![lease.evidence(&excerpt)],
             fields: row.build(),
-            taken_by: None,
+            kept: None,
         }
     });
     facts.collect()
@@ -213,7 +213,7 @@ pub(super) fn ledger(sources: &Sources<'_>) -> Vec<Fact> {
                 ..Evidence::of_entry("manifest.json", excerpt)
             }],
             fields: fields.build(),
-            taken_by: None,
+            kept: None,
         })
     });
     facts.collect()
@@ -232,24 +232,25 @@ fn ledger_subject(sources: &Sources<'_>, object: &str) -> Subject {
 
 /// Derives the table `objects`: the kinds that rules ask for.
 pub(super) fn objects(sources: &Sources<'_>) -> Vec<Fact> {
-    let wanted = &sources.context.demand.object_kinds;
-    let objects = wanted.iter().flat_map(|kind| sources.kind(kind));
-    let facts = objects.map(|object| {
-        let fields = Row::new()
-            .set("kind", object.kind.as_str())
-            .set("group", object.group.as_str())
-            .set("namespace", object.namespace.as_str())
-            .set("name", object.name.as_str())
-            .set("conditions", conditions(&object.value))
-            .set("object", object.value.clone());
-        let excerpt = format!("{} {}", object.kind, object.place());
-        let subjects = vec![object.subject()];
-        Fact {
-            subjects,
-            evidence: vec![object.evidence(&excerpt)],
-            fields: fields.build(),
-            taken_by: None,
-        }
-    });
-    facts.collect()
+    let wanted = sources.context.demand.object_kinds.iter();
+    let rows = wanted
+        .flat_map(|kind| sources.rows("objects", sources.kind(kind), |object| [of_object(object)]));
+    rows.collect()
+}
+
+fn of_object(object: &Object) -> Fact {
+    let fields = Row::new()
+        .set("kind", object.kind.as_str())
+        .set("group", object.group.as_str())
+        .set("namespace", object.namespace.as_str())
+        .set("name", object.name.as_str())
+        .set("conditions", conditions(&object.value))
+        .set("object", &object.value);
+    let excerpt = format!("{} {}", object.kind, object.place());
+    Fact {
+        subjects: vec![object.subject()],
+        evidence: vec![object.evidence(&excerpt)],
+        fields: fields.build(),
+        kept: None,
+    }
 }

@@ -275,7 +275,7 @@ fn fact(sources: &Sources<'_>, component: &Component<'_>) -> Option<Fact> {
         subjects,
         evidence,
         fields: fields(sources, component).build(),
-        taken_by: None,
+        kept: None,
     })
 }
 

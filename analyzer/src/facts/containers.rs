@@ -104,7 +104,7 @@ fn fact(sources: &Sources<'_>, pod: &Object, role: &Role<'_>) -> Fact {
         subjects: vec![pod.subject()],
         evidence,
         fields: row.build(),
-        taken_by: None,
+        kept: None,
     }
 }
 
@@ -210,8 +210,8 @@ fn excerpt(pod: &Object, name: &str, status: &Json) -> String {
 fn last_words(sources: &Sources<'_>, pod: &Object, container: &str) -> Option<Evidence> {
     let end = [true, false].into_iter().find_map(|previous| {
         let kind = EntryKind::PodLog {
-            namespace: pod.namespace.clone(),
-            pod: pod.name.clone(),
+            namespace: pod.namespace.to_string(),
+            pod: pod.name.to_string(),
             container: container.to_owned(),
             previous,
         };

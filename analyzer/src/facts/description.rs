@@ -174,12 +174,12 @@ impl<'t> Described<'t> {
         let mut pieces: Vec<Piece> = events.collect();
         if kind == "Pod" && !name.is_empty() {
             pieces.push(Piece::Object(Box::new(Object {
-                kind: kind.to_owned(),
-                group: String::new(),
-                namespace: namespace.to_owned(),
-                name: name.to_owned(),
+                kind: kind.into(),
+                group: "".into(),
+                namespace: namespace.into(),
+                name: name.into(),
                 value: self.pod(namespace, name).into(),
-                entry: entry.path.to_string(),
+                entry: entry.path.as_str().into(),
                 line: Some(self.line),
             })));
         }

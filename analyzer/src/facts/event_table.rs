@@ -143,12 +143,12 @@ impl Printed<'_> {
             "printedAge": age,
         });
         Some(Piece::Object(Box::new(Object {
-            kind: "Event".to_owned(),
-            group: String::new(),
-            namespace: self.namespace.to_owned(),
-            name: event_name,
+            kind: "Event".into(),
+            group: "".into(),
+            namespace: self.namespace.into(),
+            name: event_name.as_str().into(),
             value: value.into(),
-            entry: entry.path.to_string(),
+            entry: entry.path.as_str().into(),
             line: Some(number),
         })))
     }

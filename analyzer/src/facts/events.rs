@@ -12,7 +12,12 @@ use crate::evidence::Subject;
 /// Derives the table.
 pub(super) fn derive(sources: &Sources<'_>) -> Vec<Fact> {
     sources.rows("events", sources.kind("Event"), |event| {
-        [fact(sources, event)]
+        let known = [
+            ("reason", text(&event.value, "/reason")),
+            ("type", text(&event.value, "/type")),
+        ];
+        let is_wanted = sources.context.wanted.may_take("events", &known);
+        is_wanted.then(|| fact(sources, event))
     })
 }
 
@@ -125,7 +130,7 @@ fn fact(sources: &Sources<'_>, event: &Object) -> Fact {
         subjects: vec![subject],
         evidence: vec![evidence],
         fields: row.build(),
-        taken_by: None,
+        kept: None,
     }
 }
 

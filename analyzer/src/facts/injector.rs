@@ -126,7 +126,7 @@ fn is_injector(object: &Object) -> bool {
 fn scaled_to_zero(sources: &Sources<'_>, deployment: &Object) -> Option<Timestamp> {
     let events = sources.in_namespace("Event", &deployment.namespace).iter();
     let scaled = events.filter(|e| {
-        text(&e.value, "/involvedObject/name") == deployment.name
+        deployment.name == text(&e.value, "/involvedObject/name")
             && text(&e.value, "/reason") == "ScalingReplicaSet"
             && text(&e.value, "/message").ends_with("to 0")
     });

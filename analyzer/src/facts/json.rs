@@ -1,16 +1,17 @@
 //! JSON kept small: a large cluster has tens of thousands of pods and events, and a tree of maps
 //! takes ten times the room of its text.
 //!
-//! Equal texts of one entry are kept once, maps are sorted lists without spare room, and what no
-//! fact reads is passed over while it is parsed ([`super::unread`]).
+//! Equal texts, lists and maps of one entry are kept once ([`super::shared`]), maps are sorted
+//! lists without spare room, and what no fact reads is passed over while it is parsed
+//! ([`super::unread`]).
 
-use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
 use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
+use super::shared::Shared;
 use super::unread::{Part, Unread};
 
 /// A JSON value.
@@ -28,10 +29,13 @@ pub enum Json {
     /// A text.
     Text(Arc<str>),
     /// A list.
-    List(Box<[Json]>),
+    List(Arc<[Json]>),
     /// A map, ordered by its keys.
-    Map(Box<[(Arc<str>, Json)]>),
+    Map(Arc<[Pair]>),
 }
+
+/// A key of a map and its value.
+pub(super) type Pair = (Arc<str>, Json);
 
 /// What a missing value is.
 pub(super) static NULL: Json = Json::Null;
@@ -39,9 +43,17 @@ pub(super) static NULL: Json = Json::Null;
 impl Json {
     /// The value of a key of a map.
     pub(crate) fn get(&self, key: &str) -> Option<&Self> {
+        /// Keys up to which their lengths tell them apart faster than a search does.
+        const FEW: usize = 32;
         let map = self.as_map()?;
-        let at = map.binary_search_by(|(k, _)| (**k).cmp(key)).ok()?;
-        map.get(at).map(|(_, value)| value)
+        let found = if map.len() <= FEW {
+            let is_it = |(k, _): &&Pair| k.len() == key.len() && **k == *key;
+            map.iter().find(is_it)
+        } else {
+            let at = map.binary_search_by(|(k, _)| (**k).cmp(key)).ok()?;
+            map.get(at)
+        };
+        found.map(|(_, value)| value)
     }
 
     /// The value at a JSON pointer such as `/metadata/name`.
@@ -83,7 +95,7 @@ impl Json {
         }
     }
 
-    pub(crate) fn as_map(&self) -> Option<&[(Arc<str>, Self)]> {
+    pub(crate) fn as_map(&self) -> Option<&[Pair]> {
         match self {
             Self::Map(map) => Some(map),
             _ => None,
@@ -121,7 +133,7 @@ impl Json {
 
 impl From<Value> for Json {
     fn from(value: Value) -> Self {
-        Texts::default().keep(value, Unread::NOTHING)
+        Shared::default().keep(value, Unread::NOTHING)
     }
 }
 
@@ -143,20 +155,12 @@ impl From<&Json> for Value {
     }
 }
 
-/// The longest text that is looked up among those that were there before. Longer ones hardly
-/// come twice.
-const SHARED_BYTES: usize = 200;
-
-/// Texts of one entry, each once.
-#[derive(Debug, Default)]
-pub(super) struct Texts(HashSet<Arc<str>>);
-
-impl Texts {
+impl Shared {
     /// Parses a text of JSON without what is not read.
     pub(super) fn parse(&mut self, text: &str, unread: Unread) -> serde_json::Result<Json> {
         let mut from = serde_json::Deserializer::from_str(text);
         let json = Seed {
-            texts: self,
+            shared: self,
             unread,
         }
         .deserialize(&mut from)?;
@@ -174,51 +178,40 @@ impl Texts {
                 (None, float) => float.map_or(Json::Null, Json::Float),
             },
             Value::String(text) => Json::Text(self.text(&text)),
-            Value::Array(list) => list.into_iter().map(|v| self.keep(v, unread)).collect(),
+            Value::Array(list) => {
+                let list = list.into_iter().map(|v| self.keep(v, unread)).collect();
+                Json::List(self.list(list))
+            }
             Value::Object(map) => {
                 let kept = map.into_iter().filter_map(|(key, value)| {
                     let json = match unread.part(&key) {
                         Part::Whole => return None,
                         Part::In(below) => self.keep(value, below),
-                        Part::Environment => environment(&self.keep(value, Unread::NOTHING)),
+                        Part::Environment => {
+                            let whole = self.keep(value, Unread::NOTHING);
+                            self.sorted(environment(&whole))
+                        }
                     };
                     Some((self.text(&key), json))
                 });
-                sorted(kept.collect())
+                let kept = kept.collect();
+                self.sorted(kept)
             }
         }
     }
 
-    fn text(&mut self, text: &str) -> Arc<str> {
-        if text.len() > SHARED_BYTES {
-            return text.into();
-        }
-        if let Some(known) = self.0.get(text) {
-            return Arc::clone(known);
-        }
-        let new: Arc<str> = text.into();
-        self.0.insert(Arc::clone(&new));
-        new
+    /// A map of pairs in any order; of equal keys the last counts.
+    fn sorted(&mut self, mut pairs: Vec<Pair>) -> Json {
+        pairs.reverse();
+        pairs.sort_by(|a, b| a.0.cmp(&b.0));
+        pairs.dedup_by(|later, kept| later.0 == kept.0);
+        Json::Map(self.map(pairs))
     }
-}
-
-impl FromIterator<Json> for Json {
-    fn from_iter<I: IntoIterator<Item = Json>>(items: I) -> Self {
-        Self::List(items.into_iter().collect())
-    }
-}
-
-/// A map of pairs in any order; of equal keys the last counts.
-fn sorted(mut pairs: Vec<(Arc<str>, Json)>) -> Json {
-    pairs.reverse();
-    pairs.sort_by(|a, b| a.0.cmp(&b.0));
-    pairs.dedup_by(|later, kept| later.0 == kept.0);
-    Json::Map(pairs.into())
 }
 
 /// Name to value of the variables that a proxy is configured by: one map instead of a list of
 /// some fifty.
-fn environment(variables: &Json) -> Json {
+fn environment(variables: &Json) -> Vec<Pair> {
     const UNREAD: [&str; 9] = [
         "KEEPALIVE",
         "KEEP_ALIVE",
@@ -241,12 +234,12 @@ fn environment(variables: &Json) -> Json {
         };
         (is_read(name) && value.is_text()).then(|| (Arc::clone(name), value.clone()))
     });
-    sorted(told.collect())
+    told.collect()
 }
 
 /// Parses one value.
 struct Seed<'a> {
-    texts: &'a mut Texts,
+    shared: &'a mut Shared,
     unread: Unread,
 }
 
@@ -290,65 +283,70 @@ impl<'de> Visitor<'de> for Seed<'_> {
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Json, E> {
-        Ok(Json::Text(self.texts.text(text)))
+        Ok(Json::Text(self.shared.text(text)))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Json, A::Error> {
-        let Self { texts, unread } = self;
+        let Self { shared, unread } = self;
         let mut list = Vec::new();
         while let Some(item) = items.next_element_seed(Seed {
-            texts: &mut *texts,
+            shared: &mut *shared,
             unread,
         })? {
             list.push(item);
         }
-        Ok(Json::List(list.into()))
+        Ok(Json::List(shared.list(list)))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Json, A::Error> {
-        let Self { texts, unread } = self;
+        let Self { shared, unread } = self;
         let mut pairs = Vec::new();
-        while let Some(key) = map.next_key_seed(Key(&mut *texts))? {
-            let mut value = |unread| {
-                map.next_value_seed(Seed {
-                    texts: &mut *texts,
-                    unread,
-                })
+        while let Some(key) = map.next_key_seed(Key(&mut *shared, unread))? {
+            let Some((key, part)) = key else {
+                map.next_value::<IgnoredAny>()?;
+                continue;
             };
-            let value = match unread.part(&key) {
-                Part::In(below) => value(below)?,
-                Part::Environment => environment(&value(Unread::NOTHING)?),
-                Part::Whole => {
-                    map.next_value::<IgnoredAny>()?;
-                    continue;
-                }
+            let below = match part {
+                Part::In(below) => below,
+                Part::Environment | Part::Whole => Unread::NOTHING,
             };
+            let mut value = map.next_value_seed(Seed {
+                shared: &mut *shared,
+                unread: below,
+            })?;
+            if matches!(part, Part::Environment) {
+                value = shared.sorted(environment(&value));
+            }
             pairs.push((key, value));
         }
-        Ok(sorted(pairs))
+        Ok(shared.sorted(pairs))
     }
 }
 
-/// Parses a key, without a copy of one that is known.
-struct Key<'a>(&'a mut Texts);
+/// Parses a key, without a copy of one that is known. Of one that is not read, nothing is left.
+struct Key<'a>(&'a mut Shared, Unread);
 
 impl<'de> DeserializeSeed<'de> for Key<'_> {
-    type Value = Arc<str>;
+    type Value = Option<(Arc<str>, Part)>;
 
-    fn deserialize<D: serde::Deserializer<'de>>(self, from: D) -> Result<Arc<str>, D::Error> {
+    fn deserialize<D: serde::Deserializer<'de>>(self, from: D) -> Result<Self::Value, D::Error> {
         from.deserialize_str(self)
     }
 }
 
 impl Visitor<'_> for Key<'_> {
-    type Value = Arc<str>;
+    type Value = Option<(Arc<str>, Part)>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a key")
     }
 
-    fn visit_str<E: Error>(self, text: &str) -> Result<Arc<str>, E> {
-        Ok(self.0.text(text))
+    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+        let Self(shared, unread) = self;
+        Ok(match unread.part(text) {
+            Part::Whole => None,
+            part => Some((shared.text(text), part)),
+        })
     }
 }
 
@@ -378,8 +376,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_kept_is_what_was_there(value in any_json()) {
-            let mut texts = Texts::default();
-            let parsed = texts.parse(&value.to_string(), Unread::NOTHING).unwrap();
+            let parsed = Shared::default().parse(&value.to_string(), Unread::NOTHING).unwrap();
             prop_assert_eq!(&parsed.to_value(), &value);
             prop_assert_eq!(Json::from(value), parsed);
         }
@@ -387,8 +384,23 @@ mod tests {
 
     #[test]
     fn of_equal_keys_the_last_counts() {
-        let parsed = Texts::default().parse(r#"{"a":1,"b":2,"a":3}"#, Unread::NOTHING);
+        let parsed = Shared::default().parse(r#"{"a":1,"b":2,"a":3}"#, Unread::NOTHING);
         assert_eq!(parsed.unwrap().to_value(), json!({"a": 3, "b": 2}));
+    }
+
+    #[test]
+    fn what_is_equal_is_kept_once() {
+        let parsed =
+            Shared::default().parse(r#"[{"a":["x"]},{"a":["x"]},{"a":["y"]}]"#, Unread::NOTHING);
+        let parsed = parsed.unwrap();
+        let maps: Vec<_> = parsed
+            .as_list()
+            .unwrap()
+            .iter()
+            .map(|j| j.as_map().unwrap())
+            .collect();
+        assert!(std::ptr::eq(maps[0], maps[1]));
+        assert!(!std::ptr::eq(maps[0], maps[2]));
     }
 
     #[test]

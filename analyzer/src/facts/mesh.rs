@@ -106,7 +106,7 @@ pub(super) fn derive(sources: &Sources<'_>) -> Vec<Fact> {
         subjects: vec![Subject::cluster("Namespace", namespace)],
         evidence: vec![anchor.evidence(&excerpt)],
         fields: row.build(),
-        taken_by: None,
+        kept: None,
     }]
 }
 

@@ -47,6 +47,7 @@ mod routes;
 mod row;
 mod service_ports;
 mod services;
+mod shared;
 mod sources;
 #[cfg(test)]
 mod testing;
@@ -67,7 +68,7 @@ use serde_json::Value;
 
 use crate::evidence::{Evidence, Subject};
 pub(crate) use json::Json;
-pub use object::Object;
+pub use object::{Name, Object};
 pub use owner::guess as guess_workload;
 pub use places::{Place, Places};
 pub(crate) use sources::Sources;
@@ -79,20 +80,54 @@ pub struct Fact {
     pub subjects: Vec<Subject>,
     /// Where it was read. Never empty.
     pub evidence: Vec<Evidence>,
-    /// The fields, an object. Of a row that was judged, those that are shown.
+    /// The fields, an object; null once the row is judged.
     pub fields: Value,
-    /// Once the row is judged, the numbers of the matchers that take it.
-    pub(crate) taken_by: Option<Box<[u32]>>,
+    /// What is left of a row that was judged.
+    pub(crate) kept: Option<Box<Kept>>,
+}
+
+/// What is left of a row that was judged.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Kept {
+    /// The numbers of the matchers that take it.
+    pub(crate) taken_by: Box<[u32]>,
+    /// The fields that they show.
+    pub(crate) fields: Json,
+}
+
+impl Fact {
+    /// Leaves of a row that was judged what its matchers show.
+    pub(crate) fn reduce(&mut self, taken_by: Vec<u32>, shown: &BTreeSet<&str>) {
+        let mut fields = std::mem::take(&mut self.fields);
+        if let Value::Object(fields) = &mut fields {
+            fields.retain(|name, _| shown.contains(name.as_str()));
+        }
+        self.kept = Some(Box::new(Kept {
+            taken_by: taken_by.into(),
+            fields: fields.into(),
+        }));
+    }
+
+    /// The field at a JSON pointer, if there is one and it is still known.
+    pub(crate) fn field(&self, pointer: &str) -> Option<Value> {
+        match &self.kept {
+            Some(kept) => kept.fields.pointer(pointer).map(Json::to_value),
+            None => self.fields.pointer(pointer).cloned(),
+        }
+    }
 }
 
 /// A table's name and its rows.
 pub(crate) type Table = (&'static str, Vec<Fact>);
 
+/// The rows of all tables, by name.
+pub type Tables = BTreeMap<&'static str, Vec<Fact>>;
+
 /// All fact tables, by name. Rows are in a stable order.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Facts {
     /// The tables.
-    pub tables: BTreeMap<&'static str, Vec<Fact>>,
+    pub tables: Tables,
     /// Where pods belong.
     pub places: Places,
     /// What could not be derived: an object of the wrong shape, a metric line that does not
@@ -177,6 +212,14 @@ pub trait Wanted: Sync {
     /// Drops rows of a table that nobody takes, and notes of the others who does. Called for some
     /// rows at a time; rows that were judged before stay as they are.
     fn judge(&self, table: &str, rows: &mut Vec<Fact>, mesh: &Value, at: Timestamp);
+
+    /// Whether anybody may take a row of a table of which some fields are these: rows that nobody
+    /// can take need not be made.
+    fn may_take(&self, table: &str, fields: &[(&str, &str)]) -> bool;
+
+    /// Once all rows of all tables were judged, drops those that are not needed after all. Names the
+    /// tables of which needed rows were dropped before, and which have to be derived again.
+    fn settle(&self, tables: &mut Tables) -> BTreeSet<&'static str>;
 }
 
 /// Every row is worth keeping.
@@ -185,6 +228,14 @@ pub struct Everything;
 
 impl Wanted for Everything {
     fn judge(&self, _table: &str, _rows: &mut Vec<Fact>, _mesh: &Value, _at: Timestamp) {}
+
+    fn may_take(&self, _table: &str, _fields: &[(&str, &str)]) -> bool {
+        true
+    }
+
+    fn settle(&self, _tables: &mut Tables) -> BTreeSet<&'static str> {
+        BTreeSet::new()
+    }
 }
 
 /// What holds for the whole bundle.
@@ -299,6 +350,33 @@ const ALONE: [(&str, Derivation); 17] = [
     ("iptables_probes", iptables::probes),
 ];
 
+fn alone(sources: &Sources<'_>, is_wanted: impl Fn(&str) -> bool + Sync) -> Tables {
+    let wanted = ALONE.par_iter().filter(|(name, _)| is_wanted(name));
+    let tables = wanted.map(|(name, derive)| {
+        let mut rows = derive(sources);
+        sources.judge(name, &mut rows);
+        (*name, rows)
+    });
+    tables.collect()
+}
+
+/// Tables that are derived together, or from one another.
+fn joined(sources: &Sources<'_>) -> Tables {
+    let policies = policy::derive(sources);
+    let verdicts = policy::Verdicts::of(&policies);
+    let (metrics, clients) = metrics::derive(sources, &verdicts);
+    let all = policies
+        .into_iter()
+        .chain(metrics)
+        .chain(certificates::derive(sources))
+        .chain([("services", services::derive(sources, &clients))]);
+    let judged = all.map(|(name, mut rows)| {
+        sources.judge(name, &mut rows);
+        (name, rows)
+    });
+    judged.collect()
+}
+
 /// Joins the pieces, in any order, into tables that do not depend on that order. Of the rows, those
 /// are kept that [`Context::wanted`] takes, and that of `mesh`.
 pub fn derive(pieces: Vec<Piece>, context: Context<'_>) -> Facts {
@@ -308,28 +386,23 @@ pub fn derive(pieces: Vec<Piece>, context: Context<'_>) -> Facts {
         sources.mesh.clone_from(&row.fields);
     }
     let sources = sources;
-    let alone = ALONE.par_iter().map(|(name, derive)| {
-        let mut rows = derive(&sources);
-        sources.judge(name, &mut rows);
-        (*name, rows)
-    });
-    let mut tables: BTreeMap<&'static str, Vec<Fact>> = alone.collect();
-    tables.insert("mesh", mesh);
-    let policies = policy::derive(&sources);
-    let verdicts = policy::Verdicts::of(&policies);
-    let (metrics, clients) = metrics::derive(&sources, &verdicts);
-    let joined = policies
-        .into_iter()
-        .chain(metrics)
-        .chain(certificates::derive(&sources))
-        .chain([("services", services::derive(&sources, &clients))]);
-    for (name, mut rows) in joined {
-        sources.judge(name, &mut rows);
-        tables.insert(name, rows);
+    let (mut tables, others) = rayon::join(|| alone(&sources, |_| true), || joined(&sources));
+    tables.extend(others);
+    // Its row is kept whole, but counts as any other.
+    sources.judge("mesh", &mut mesh.clone());
+    let again = context.wanted.settle(&mut tables);
+    if !again.is_empty() {
+        let rows = alone(&sources, |name| again.contains(name));
+        let is_joined = again.iter().any(|name| !rows.contains_key(name));
+        tables.extend(rows);
+        if is_joined {
+            tables.extend(joined(&sources));
+        }
     }
+    tables.insert("mesh", mesh);
     Facts {
         tables,
         places: Places::of(&sources),
-        gaps: sources.gaps,
+        gaps: sources.into_gaps(),
     }
 }

@@ -56,7 +56,7 @@ fn fact(sources: &Sources<'_>, namespace: &Object) -> Fact {
         subjects: vec![namespace.subject()],
         evidence: vec![namespace.evidence(&excerpt)],
         fields: row.build(),
-        taken_by: None,
+        kept: None,
     }
 }
 

@@ -17,9 +17,9 @@ impl Owner {
     /// An object as the workload that it is itself.
     pub(crate) fn of(object: &Object) -> Self {
         Self {
-            kind: object.kind.clone(),
-            namespace: object.namespace.clone(),
-            name: object.name.clone(),
+            kind: object.kind.to_string(),
+            namespace: object.namespace.to_string(),
+            name: object.name.to_string(),
         }
     }
 

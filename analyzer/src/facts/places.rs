@@ -48,7 +48,7 @@ impl Places {
         }
         for pod in sources.kind("Pod") {
             let owner = sources.owner(&pod.namespace, &pod.name);
-            let key = (pod.namespace.clone(), pod.name.clone());
+            let key = (pod.namespace.to_string(), pod.name.to_string());
             let place = Place {
                 workload: (owner.kind, owner.name),
                 node: text(&pod.value, "/spec/nodeName").to_owned(),
@@ -66,10 +66,10 @@ impl Places {
         for service in sources.kind("Service") {
             let workloads = backing_workloads(sources, service).into_iter();
             let workloads: Vec<_> = workloads
-                .map(|w| (w.kind.clone(), w.name.clone()))
+                .map(|w| (w.kind.to_string(), w.name.to_string()))
                 .collect();
             if !workloads.is_empty() {
-                let key = (service.namespace.clone(), service.name.clone());
+                let key = (service.namespace.to_string(), service.name.to_string());
                 places.backing.insert(key, workloads);
             }
         }

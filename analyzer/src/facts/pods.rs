@@ -48,7 +48,7 @@ fn fact(sources: &Sources<'_>, pod: &Object, injector: &Injector<'_>) -> Fact {
         subjects: vec![pod.subject()],
         evidence: vec![pod.evidence(&excerpt)],
         fields: row.build(),
-        taken_by: None,
+        kept: None,
     }
 }
 

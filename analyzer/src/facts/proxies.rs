@@ -51,7 +51,7 @@ fn fact(sources: &Sources<'_>, pod: &Object, spec: &Json) -> Fact {
         subjects: vec![pod.subject()],
         evidence,
         fields: row.build(),
-        taken_by: None,
+        kept: None,
     }
 }
 
@@ -94,7 +94,7 @@ fn answers(
     let configured = is_verbose(env(spec, "LINKERD2_PROXY_LOG"));
     let Some(state) = sources
         .proxy_states
-        .get(&(pod.namespace.clone(), pod.name.clone()))
+        .get(&(pod.namespace.to_string(), pod.name.to_string()))
     else {
         return row
             .set("admin_known", false)

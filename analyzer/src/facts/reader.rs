@@ -5,14 +5,16 @@ use std::sync::Arc;
 
 use bundle::EntryInfo;
 use bundle::layout::EntryKind;
+use rayon::prelude::*;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::json::{Json, Texts};
+use super::json::Json;
 use super::row::text;
+use super::shared::Shared;
 use super::unread::Unread;
-use super::{Demand, Gap, Listed, Object, Piece, yaml};
+use super::{Demand, Gap, Listed, Name, Object, Piece, yaml};
 
 /// What a list says of all its items.
 #[derive(Debug, Deserialize)]
@@ -28,12 +30,15 @@ struct List<'a> {
 /// What holds for every object of one entry.
 struct Reader<'a> {
     entry: &'a EntryInfo,
+    path: Name,
     content: &'a str,
     kind: String,
     group: String,
     demand: &'a Demand,
-    texts: Texts,
 }
+
+/// Items of a list that are parsed, and share their parts, together.
+const CHUNK: usize = 512;
 
 /// Whether the text of a foreign file looks like Kubernetes objects.
 pub(super) fn is_likely(start: &[u8]) -> bool {
@@ -53,11 +58,11 @@ pub(super) fn parse(entry: &Arc<EntryInfo>, bytes: &[u8], demand: &Demand) -> Ve
     let (kind, group) = default_kind(entry);
     let mut reader = Reader {
         entry,
+        path: entry.path.as_str().into(),
         content,
         kind,
         group,
         demand,
-        texts: Texts::default(),
     };
     let mut pieces = if content.trim_start().starts_with(['{', '[']) {
         reader.json()
@@ -105,13 +110,13 @@ fn default_kind(entry: &EntryInfo) -> (String, String) {
 }
 
 /// The kind that an item of a list says.
-fn kind_of(item: &RawValue) -> String {
+fn kind_of(item: &str) -> String {
     #[derive(Deserialize)]
     struct Head {
         #[serde(default)]
         kind: String,
     }
-    serde_json::from_str(item.get()).map_or_else(|_| String::new(), |head: Head| head.kind)
+    serde_json::from_str(item).map_or_else(|_| String::new(), |head: Head| head.kind)
 }
 
 fn group_of(api_version: &str) -> Option<&str> {
@@ -131,7 +136,7 @@ impl Reader<'_> {
         }
         match serde_json::from_str::<Value>(self.content) {
             Ok(value) if value.get("metadata").is_some() => {
-                vec![self.plain_object(value, Some(1))]
+                vec![self.plain_object(value, Some(1), &mut Shared::default())]
             }
             Ok(_) => Vec::new(),
             Err(e) => {
@@ -158,11 +163,11 @@ impl Reader<'_> {
         }
     }
 
-    fn raw_items(&mut self, items: &[&RawValue]) -> Vec<Piece> {
+    /// Parses the items of a list, which may be one of all pods of a cluster, on all cores.
+    fn raw_items(&self, items: &[&RawValue]) -> Vec<Piece> {
         let mut line = 1;
         let mut seen = 0;
-        let mut pieces = Vec::new();
-        for item in items {
+        let with_line = items.iter().map(|item| {
             let offset =
                 (item.get().as_ptr() as usize).saturating_sub(self.content.as_ptr() as usize);
             let between = self
@@ -172,20 +177,32 @@ impl Reader<'_> {
                 .unwrap_or_default();
             line += memchr::memchr_iter(b'\n', between).count() as u64;
             seen = offset;
-            let unread = if self.kind.is_empty() {
-                self.unread(&kind_of(item))
-            } else {
-                self.unread("")
-            };
-            match self.texts.parse(item.get(), unread) {
-                Ok(value) => pieces.push(self.object(value, Some(line))),
-                Err(e) => pieces.push(gap(
-                    self.entry,
-                    &format!("the object at line {line} cannot be read: {e}"),
-                )),
-            }
+            (item.get(), line)
+        });
+        let with_line: Vec<(&str, u64)> = with_line.collect();
+        let chunks = with_line.par_chunks(CHUNK).map(|chunk| {
+            let mut shared = Shared::default();
+            let pieces = chunk
+                .iter()
+                .map(|(item, line)| self.raw_item(item, *line, &mut shared));
+            pieces.collect::<Vec<_>>()
+        });
+        chunks.collect::<Vec<_>>().into_iter().flatten().collect()
+    }
+
+    fn raw_item(&self, item: &str, line: u64, shared: &mut Shared) -> Piece {
+        let unread = if self.kind.is_empty() {
+            self.unread(&kind_of(item))
+        } else {
+            self.unread("")
+        };
+        match shared.parse(item, unread) {
+            Ok(value) => self.object(value, Some(line), shared),
+            Err(e) => gap(
+                self.entry,
+                &format!("the object at line {line} cannot be read: {e}"),
+            ),
         }
-        pieces
     }
 
     /// What is passed over in objects that say this of their kind.
@@ -199,38 +216,34 @@ impl Reader<'_> {
     }
 
     /// One object that was parsed whole.
-    fn plain_object(&mut self, value: Value, line: Option<u64>) -> Piece {
+    fn plain_object(&self, value: Value, line: Option<u64>, shared: &mut Shared) -> Piece {
         let kind = value.get("kind").and_then(Value::as_str);
         let unread = self.unread(kind.unwrap_or_default());
-        let value = self.texts.keep(value, unread);
-        self.object(value, line)
+        let value = shared.keep(value, unread);
+        self.object(value, line, shared)
     }
 
     /// One object; a gap if it is none.
-    fn object(&self, value: Json, line: Option<u64>) -> Piece {
+    fn object(&self, value: Json, line: Option<u64>, shared: &mut Shared) -> Piece {
         let at = line.map(|l| format!(" at line {l}")).unwrap_or_default();
         let kind = match text(&value, "/kind") {
-            "" => self.kind.clone(),
-            kind => kind.to_owned(),
+            "" => &self.kind,
+            kind => kind,
         };
-        let name = text(&value, "/metadata/name").to_owned();
+        let name = text(&value, "/metadata/name");
         if name.is_empty() || kind.is_empty() {
             let what = if name.is_empty() { "name" } else { "kind" };
             let detail = format!("holds an item{at} without a {what}, which is left out");
             return gap(self.entry, &detail);
         }
-        let group = group_of(text(&value, "/apiVersion"))
-            .unwrap_or(&self.group)
-            .to_owned();
-        let namespace = text(&value, "/metadata/namespace").to_owned();
-        let entry = self.entry.path.to_string();
+        let group = group_of(text(&value, "/apiVersion")).unwrap_or(&self.group);
         Piece::Object(Box::new(Object {
-            kind,
-            group,
-            namespace,
-            name,
+            kind: shared.text(kind).into(),
+            group: shared.text(group).into(),
+            namespace: shared.text(text(&value, "/metadata/namespace")).into(),
+            name: shared.text(name).into(),
+            entry: self.path.clone(),
             value,
-            entry,
             line,
         }))
     }
@@ -251,6 +264,7 @@ impl Reader<'_> {
         };
         let mut at = items.unwrap_or(0) + bracket + 1;
         let mut pieces = Vec::new();
+        let mut shared = Shared::default();
         loop {
             let rest = content.get(at..).unwrap_or_default();
             let trimmed = rest.trim_start_matches(|c: char| c == ',' || c.is_whitespace());
@@ -261,13 +275,14 @@ impl Reader<'_> {
             };
             let before = content.as_bytes().get(..at).unwrap_or_default();
             let line = memchr::memchr_iter(b'\n', before).count() as u64 + 1;
-            pieces.push(self.plain_object(value, Some(line)));
+            pieces.push(self.plain_object(value, Some(line), &mut shared));
             at += values.byte_offset();
         }
     }
 
     fn yaml(&mut self) -> Vec<Piece> {
         let mut pieces = Vec::new();
+        let mut shared = Shared::default();
         for document in yaml::documents(self.content) {
             let value = match document.value {
                 Ok(value) => value,
@@ -281,20 +296,20 @@ impl Reader<'_> {
                 }
             };
             if document.is_item {
-                pieces.push(self.plain_object(value, Some(document.line)));
+                pieces.push(self.plain_object(value, Some(document.line), &mut shared));
             } else {
-                pieces.extend(self.document(value, document.line));
+                pieces.extend(self.document(value, document.line, &mut shared));
             }
         }
         pieces
     }
 
     /// A list of objects, one object, or something else, of which nothing is read.
-    fn document(&mut self, mut value: Value, line: u64) -> Vec<Piece> {
+    fn document(&mut self, mut value: Value, line: u64, shared: &mut Shared) -> Vec<Piece> {
         let Some(items) = value.get_mut("items").and_then(Value::as_array_mut) else {
             let is_object = value.get("metadata").is_some();
             return is_object
-                .then(|| self.plain_object(value, Some(line)))
+                .then(|| self.plain_object(value, Some(line), shared))
                 .into_iter()
                 .collect();
         };
@@ -303,7 +318,7 @@ impl Reader<'_> {
         self.learn(said("kind"), said("apiVersion"));
         items
             .into_iter()
-            .map(|item| self.plain_object(item, None))
+            .map(|item| self.plain_object(item, None, shared))
             .collect()
     }
 }

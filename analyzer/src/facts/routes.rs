@@ -82,7 +82,7 @@ fn fact(sources: &Sources<'_>, route: &Object) -> Fact {
         subjects: vec![route.subject()],
         evidence: vec![route.evidence(&excerpt)],
         fields: row.build(),
-        taken_by: None,
+        kept: None,
     }
 }
 

@@ -15,7 +15,7 @@ use super::{Fact, Object, Sources, opaque};
 /// Derives the table.
 pub(super) fn derive(sources: &Sources<'_>, clients: &Clients) -> Vec<Fact> {
     let endpoints = Endpoints::of(sources);
-    let mut facts = Vec::new();
+    let mut all = Vec::new();
     for services in sources
         .kind("Service")
         .chunk_by(|a, b| a.namespace == b.namespace)
@@ -25,18 +25,18 @@ pub(super) fn derive(sources: &Sources<'_>, clients: &Clients) -> Vec<Fact> {
             .map(|s| s.namespace.as_str())
             .unwrap_or_default();
         let pods = Labelled::of(sources.in_namespace("Pod", namespace), services);
-        for service in services {
+        all.extend(sources.rows("services", services, |service| {
             let selected = pods.selected(service);
             let addresses = endpoints.get(namespace, &service.name);
             let mut fact = fact(sources, service, &addresses, &selected);
-            let key = (service.namespace.clone(), service.name.clone());
+            let key = (service.namespace.to_string(), service.name.to_string());
             if let (Some(found), Some(fields)) = (clients.get(&key), fact.fields.as_object_mut()) {
                 fields.insert("clients".to_owned(), json!(found));
             }
-            facts.push(fact);
-        }
+            [fact]
+        }));
     }
-    facts
+    all
 }
 
 /// Pods of one namespace by the labels that its Services select.
@@ -142,7 +142,7 @@ fn fact(
         subjects,
         evidence,
         fields: row.build(),
-        taken_by: None,
+        kept: None,
     }
 }
 
@@ -247,7 +247,7 @@ pub(super) fn backing_workloads<'a>(sources: &'a Sources<'_>, service: &Object) 
 fn backing(workload: &Object) -> Value {
     let replicas = Replicas::of(workload);
     json!({
-        "kind": workload.kind, "name": workload.name,
+        "kind": workload.kind.as_str(), "name": workload.name.as_str(),
         "desired": replicas.desired, "ready": replicas.ready,
         "scaled_to_zero": replicas.is_scaled_to_zero(workload),
     })

@@ -1,5 +1,6 @@
 //! All pieces of a bundle, sorted and indexed, for the derivations.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 use bundle::SourceKind;
@@ -34,7 +35,8 @@ pub(crate) struct Sources<'a> {
     pub(super) log_ends: BTreeMap<EntryKind, LogEnd>,
     pub(super) server_version: Option<String>,
     pub(super) gaps: Vec<Gap>,
-    owners: BTreeMap<Key, Owner>,
+    /// The workload of each pod, in the order of the pods.
+    owners: Vec<Owner>,
     pods_of: BTreeMap<Owner, Vec<usize>>,
     control_plane_namespace: String,
     values: Json,
@@ -55,7 +57,7 @@ impl<'a> Sources<'a> {
             log_ends: BTreeMap::new(),
             server_version: None,
             gaps: Vec::new(),
-            owners: BTreeMap::new(),
+            owners: Vec::new(),
             pods_of: BTreeMap::new(),
             control_plane_namespace: String::new(),
             values: Json::Null,
@@ -71,11 +73,24 @@ impl<'a> Sources<'a> {
         sources
     }
 
+    /// What could not be derived. The objects of a large cluster take a while to free, which is left
+    /// to another thread.
+    pub(super) fn into_gaps(self) -> Vec<Gap> {
+        let Self {
+            objects,
+            scrapes,
+            gaps,
+            ..
+        } = self;
+        rayon::spawn(move || drop((objects, scrapes)));
+        gaps
+    }
+
     fn add(&mut self, piece: Piece) {
         match piece {
             Piece::Object(object) => {
                 self.objects
-                    .entry(object.kind.clone())
+                    .entry(object.kind.to_string())
                     .or_default()
                     .push(*object);
             }
@@ -100,35 +115,36 @@ impl<'a> Sources<'a> {
     }
 
     fn sort(&mut self) {
-        for (kind, objects) in &mut self.objects {
+        self.objects.par_iter_mut().for_each(|(kind, objects)| {
             // Events are the same under both of their API groups.
-            let group = |o: &Object| {
-                if kind == "Event" {
-                    String::new()
+            let is_event = *kind == "Event";
+            let group = |a: &Object, b: &Object| {
+                if is_event {
+                    Ordering::Equal
                 } else {
-                    o.group.clone()
+                    a.group.cmp(&b.group)
                 }
             };
-            objects.sort_by_cached_key(|o| {
-                let newest_first = u64::MAX
-                    - text(&o.value, "/metadata/resourceVersion")
-                        .parse()
-                        .unwrap_or(0);
-                (
-                    o.namespace.clone(),
-                    o.name.clone(),
-                    group(o),
-                    newest_first,
-                    o.entry.clone(),
-                    o.line,
-                )
+            let version = |o: &Object| -> u64 {
+                text(&o.value, "/metadata/resourceVersion")
+                    .parse()
+                    .unwrap_or(0)
+            };
+            objects.sort_by(|a, b| {
+                (&a.namespace, &a.name)
+                    .cmp(&(&b.namespace, &b.name))
+                    .then_with(|| group(a, b))
+                    // The newest first.
+                    .then_with(|| version(b).cmp(&version(a)))
+                    .then_with(|| (&a.entry, a.line).cmp(&(&b.entry, b.line)))
             });
             objects.dedup_by(|later, kept| {
                 later.namespace == kept.namespace
                     && later.name == kept.name
-                    && group(later) == group(kept)
+                    && group(later, kept).is_eq()
             });
-        }
+            objects.shrink_to_fit();
+        });
         self.scrapes.sort_by(|a, b| a.key().cmp(&b.key()));
         self.chains.sort_by(|a, b| a.entry.cmp(&b.entry));
         self.init_logs.sort_by(|a, b| a.entry.cmp(&b.entry));
@@ -140,14 +156,14 @@ impl<'a> Sources<'a> {
             let objects = self.kind(kind).iter();
             objects
                 .filter(|o| core.contains(&label(&o.value, COMPONENT)))
-                .map(|o| &o.namespace)
+                .map(|o| o.namespace.to_string())
                 .next()
         };
         let by_name = |kind, names: &[&str]| {
             let objects = self.kind(kind).iter();
             objects
                 .filter(|o| names.contains(&o.name.as_str()))
-                .map(|o| &o.namespace)
+                .map(|o| o.namespace.to_string())
                 .next()
         };
         let by_injected = || {
@@ -161,7 +177,6 @@ impl<'a> Sources<'a> {
             .or_else(|| by_label("Deployment"))
             .or_else(|| by_label("Pod"))
             .or_else(|| by_name("Service", &["linkerd-dst", "linkerd-identity"]))
-            .cloned()
             .or_else(by_injected)
             .unwrap_or_else(|| "linkerd".to_owned())
     }
@@ -169,7 +184,7 @@ impl<'a> Sources<'a> {
     /// Reads the chart values that the control plane was installed with.
     fn read_values(&mut self) {
         let config = self.object("ConfigMap", &self.control_plane_namespace, "linkerd-config");
-        let Some((entry, result)) = config.map(|c| (c.entry.clone(), mesh::values(&c.value)))
+        let Some((entry, result)) = config.map(|c| (c.entry.to_string(), mesh::values(&c.value)))
         else {
             return;
         };
@@ -182,21 +197,21 @@ impl<'a> Sources<'a> {
     }
 
     fn find_owners(&mut self) {
-        let mut owners = BTreeMap::new();
+        let mut owners = Vec::new();
         let mut pods_of: BTreeMap<Owner, Vec<usize>> = BTreeMap::new();
         for (at, pod) in self.kind("Pod").iter().enumerate() {
             let owner = owner::top(self, pod);
             // A Job's pods count for the Job as well as for the CronJob above it.
             let direct = Owner {
                 kind: text(&pod.value, "/metadata/ownerReferences/0/kind").to_owned(),
-                namespace: pod.namespace.clone(),
+                namespace: pod.namespace.to_string(),
                 name: text(&pod.value, "/metadata/ownerReferences/0/name").to_owned(),
             };
             if direct != owner && !direct.name.is_empty() {
                 pods_of.entry(direct).or_default().push(at);
             }
             pods_of.entry(owner.clone()).or_default().push(at);
-            owners.insert((pod.namespace.clone(), pod.name.clone()), owner);
+            owners.push(owner);
         }
         self.owners = owners;
         self.pods_of = pods_of;
@@ -225,9 +240,17 @@ impl<'a> Sources<'a> {
 
     /// One object.
     pub(super) fn object(&self, kind: &str, namespace: &str, name: &str) -> Option<&Object> {
-        let objects = self.in_namespace(kind, namespace);
-        let at = objects.partition_point(|o| o.name.as_str() < name);
-        objects.get(at).filter(|o| o.name == name)
+        self.kind(kind).get(self.position(kind, namespace, name)?)
+    }
+
+    /// The place of an object among those of its kind.
+    fn position(&self, kind: &str, namespace: &str, name: &str) -> Option<usize> {
+        let place = |o: &Object| (o.namespace.as_str(), o.name.as_str()).cmp(&(namespace, name));
+        let objects = self.kind(kind);
+        // Of those of several groups the first counts.
+        let at = objects.partition_point(|o| place(o).is_lt());
+        let is_it = objects.get(at).is_some_and(|o| place(o).is_eq());
+        is_it.then_some(at)
     }
 
     /// Whether all objects of this kind in this namespace are in the bundle, so that what is not
@@ -272,33 +295,30 @@ impl<'a> Sources<'a> {
     fn crd_of(&self, kind: &str) -> Option<String> {
         let crds = self.kind("CustomResourceDefinition").iter();
         let mut crds = crds.filter(|c| text(&c.value, "/spec/names/kind") == kind);
-        crds.next().map(|c| c.name.clone())
+        crds.next().map(|c| c.name.to_string())
     }
 
     /// The workload that a pod belongs to. For a pod that no list names, it is guessed from the
     /// shape of its name.
     pub(super) fn owner(&self, namespace: &str, pod: &str) -> Owner {
-        let key = (namespace.to_owned(), pod.to_owned());
-        self.owners
-            .get(&key)
-            .cloned()
+        self.position("Pod", namespace, pod)
+            .and_then(|at| self.owners.get(at).cloned())
             .unwrap_or_else(|| owner::guessed(namespace, pod))
     }
 
     /// The workload of any object that events name.
     pub(super) fn owner_of(&self, kind: &str, namespace: &str, name: &str) -> Owner {
-        match (kind, self.object(kind, namespace, name)) {
-            ("Pod", _) => self.owner(namespace, name),
-            (_, Some(object)) => owner::top(self, object),
-            (kind, None) => {
-                let own = Owner {
-                    kind: kind.to_owned(),
-                    namespace: namespace.to_owned(),
-                    name: name.to_owned(),
-                };
-                owner::above(own)
-            }
+        if kind == "Pod" {
+            return self.owner(namespace, name);
         }
+        if let Some(object) = self.object(kind, namespace, name) {
+            return owner::top(self, object);
+        }
+        owner::above(Owner {
+            kind: kind.to_owned(),
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+        })
     }
 
     /// The pods of a workload.

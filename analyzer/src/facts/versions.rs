@@ -227,7 +227,7 @@ fn fact(group: &Group<'_>, control_plane: &str) -> Fact {
         subjects: vec![subject],
         evidence: vec![evidence],
         fields: row.build(),
-        taken_by: None,
+        kept: None,
     }
 }
 

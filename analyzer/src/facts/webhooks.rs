@@ -73,7 +73,7 @@ fn fact(sources: &Sources<'_>, endpoints: &Endpoints<'_>, object: &Object, hook:
         subjects,
         evidence: vec![object.evidence(&excerpt)],
         fields: row.build(),
-        taken_by: None,
+        kept: None,
     }
 }
 

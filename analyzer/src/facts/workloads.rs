@@ -24,11 +24,15 @@ const KINDS: [&str; 7] = [
 /// Derives the table.
 pub(super) fn derive(sources: &Sources<'_>) -> Vec<Fact> {
     let failures = create_failures(sources);
-    let objects = KINDS.iter().flat_map(|kind| sources.kind(kind));
-    let own = objects.filter(|o| {
+    let is_own = |o: &Object| {
         o.kind != "ReplicaSet" || list(&o.value, "/metadata/ownerReferences").is_empty()
-    });
-    own.map(|object| fact(sources, object, &failures)).collect()
+    };
+    let of_kind = |kind: &&str| {
+        sources.rows("workloads", sources.kind(kind), |object| {
+            is_own(object).then(|| fact(sources, object, &failures))
+        })
+    };
+    KINDS.iter().flat_map(of_kind).collect()
 }
 
 /// The last event about a workload for which no pod could be made.
@@ -82,7 +86,7 @@ fn fact(sources: &Sources<'_>, object: &Object, failures: &BTreeMap<Owner, &Obje
         subjects,
         evidence,
         fields: row.build(),
-        taken_by: None,
+        kept: None,
     }
 }
 

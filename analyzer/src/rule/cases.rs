@@ -310,7 +310,7 @@ fn add_rows(facts: &mut Facts, tables: &BTreeMap<String, Vec<Value>>) {
             subjects: vec![subject(name, fields)],
             evidence: vec![Evidence::of_entry(ROWS, fields.to_string())],
             fields: fields.clone(),
-            taken_by: None,
+            kept: None,
         });
         let made: Vec<Fact> = made.collect();
         for fact in &made {

@@ -14,6 +14,7 @@ mod example;
 pub(crate) mod fault;
 pub(crate) mod file;
 mod inside;
+pub(crate) mod keep;
 pub(crate) mod lint;
 mod near;
 #[cfg(test)]

@@ -1,19 +1,37 @@
 //! Which rows of a fact table a matcher takes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use cel::Context;
-use jiff::Timestamp;
 use serde_json::Value;
 
-use super::set::Rules;
 use super::{TableMatcher, predicate};
-use crate::facts::{Fact, Wanted};
+use crate::facts::Fact;
+
+/// The field at a JSON pointer, which most often is one plain name: [`Value::pointer`] copies every
+/// name in it.
+fn at<'v>(row: &'v Value, pointer: &str) -> Option<&'v Value> {
+    if pointer.contains('~') {
+        return row.pointer(pointer);
+    }
+    let mut names = pointer.split('/').skip(1);
+    names.try_fold(row, |value, name| value.get(name))
+}
 
 /// Values by the names of captures.
 pub(crate) type Captures = BTreeMap<String, Vec<String>>;
 
 impl TableMatcher {
+    /// A field of the row itself that must have one of some texts.
+    pub(super) fn equality(&self) -> Option<(&str, &[Value])> {
+        let of_tests = self.tests.iter().find_map(|test| {
+            let name = test.pointer.strip_prefix('/')?;
+            let is_plain = !name.contains(['/', '~']) && test.any_of.iter().all(Value::is_string);
+            is_plain.then_some((name, test.any_of.as_slice()))
+        });
+        of_tests.or_else(|| self.predicate.as_ref()?.equality())
+    }
+
     /// The captures if the matcher takes a row, `None` if it does not.
     ///
     /// # Errors
@@ -24,12 +42,12 @@ impl TableMatcher {
         root: &Context<'_, '_>,
     ) -> Result<Option<Captures>, String> {
         let row = &fact.fields;
-        if let Some(taken_by) = &fact.taken_by {
-            let is_taken = taken_by.contains(&self.number);
-            return Ok(is_taken.then(|| self.captures(row)).flatten());
+        if let Some(kept) = &fact.kept {
+            let is_taken = kept.taken_by.contains(&self.number);
+            return Ok(is_taken.then(|| self.captures(fact)).flatten());
         }
         let is_other = |test: &super::Test| {
-            let value = row.pointer(&test.pointer);
+            let value = at(row, &test.pointer);
             !value.is_some_and(|value| test.any_of.contains(value))
         };
         if self.tests.iter().any(is_other) {
@@ -39,7 +57,7 @@ impl TableMatcher {
         if predicate.is_some_and(|predicate| predicate.refuses(row)) {
             return Ok(None);
         }
-        let Some(captures) = self.captures(row) else {
+        let Some(captures) = self.captures(fact) else {
             return Ok(None);
         };
         let Some(predicate) = predicate else {
@@ -54,64 +72,16 @@ impl TableMatcher {
         Ok(predicate.holds(&scope)?.then_some(captures))
     }
 
-    fn captures(&self, row: &Value) -> Option<Captures> {
+    fn captures(&self, fact: &Fact) -> Option<Captures> {
         let Some((pointer, regex)) = &self.text else {
             return Some(Captures::new());
         };
-        let value = row.pointer(pointer)?.as_str()?;
-        let found = regex.regex()?.captures(value.as_bytes())?;
+        let value = fact.field(pointer)?;
+        let found = regex.regex()?.captures(value.as_str()?.as_bytes())?;
         let named = regex.names().iter().filter_map(|name| {
             let text = std::str::from_utf8(found.name(name)?.as_bytes()).ok()?;
             Some((name.to_string(), vec![text.to_owned()]))
         });
         Some(named.collect())
     }
-}
-
-impl Wanted for Rules {
-    fn judge(&self, table: &str, rows: &mut Vec<Fact>, mesh: &Value, at: Timestamp) {
-        if rows.is_empty() {
-            return;
-        }
-        let of_table = self.by_table.get(table);
-        let matchers: Vec<&TableMatcher> = of_table
-            .into_iter()
-            .flatten()
-            .filter_map(|(rule, matcher)| {
-                let named = self.list.get(*rule)?.matchers.get(*matcher)?;
-                named.matcher.table()
-            })
-            .collect();
-        if matchers.is_empty() {
-            rows.clear();
-            return;
-        }
-        let root = predicate::context(at, mesh);
-        rows.retain_mut(|fact| fact.taken_by.is_some() || judge(fact, &matchers, &root));
-    }
-}
-
-/// Whether any matcher takes a row; if so, it is left with what they show of it.
-fn judge(fact: &mut Fact, matchers: &[&TableMatcher], root: &Context<'_, '_>) -> bool {
-    let mut taken_by = Vec::new();
-    let mut shown = BTreeSet::from(["count", "first", "last"]);
-    for matcher in matchers {
-        match matcher.take(fact, root) {
-            Ok(None) => {}
-            Ok(Some(_)) => {
-                taken_by.push(matcher.number);
-                shown.extend(matcher.shown.iter().map(String::as_str));
-            }
-            // It has to be told when the rule is decided, on the whole row.
-            Err(_) => return true,
-        }
-    }
-    if taken_by.is_empty() {
-        return false;
-    }
-    if let Value::Object(fields) = &mut fact.fields {
-        fields.retain(|name, _| shown.contains(name.as_str()));
-    }
-    fact.taken_by = Some(taken_by.into());
-    true
 }

@@ -152,12 +152,12 @@ mod tests {
     fn pod(namespace: &str, name: &str, containers: &[&str]) -> Piece {
         let containers: Vec<_> = containers.iter().map(|c| json!({"name": c})).collect();
         Piece::Object(Box::new(Object {
-            kind: "Pod".to_owned(),
-            group: String::new(),
-            namespace: namespace.to_owned(),
-            name: name.to_owned(),
+            kind: "Pod".into(),
+            group: "".into(),
+            namespace: namespace.into(),
+            name: name.into(),
             value: json!({"spec": {"containers": containers}}).into(),
-            entry: "pods.yaml".to_owned(),
+            entry: "pods.yaml".into(),
             line: None,
         }))
     }

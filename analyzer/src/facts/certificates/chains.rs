@@ -168,7 +168,7 @@ fn fact(chain: &Presented, leaf: &Certificate, judged: &Judged<'_>, row: Row) ->
         subjects: vec![chain.subject.clone()],
         evidence: vec![Evidence::of_entry(chain.entry.as_str(), excerpt)],
         fields: row.build(),
-        taken_by: None,
+        kept: None,
     }
 }
 

@@ -98,7 +98,7 @@ pub(super) fn certificates(
             subjects: shown.clone().map(|p| p.subject.clone()).collect(),
             evidence: shown.map(|p| p.evidence.clone()).collect(),
             fields: row.build(),
-            taken_by: None,
+            kept: None,
         }
     });
     facts.collect()
@@ -156,7 +156,7 @@ fn problem(place: &Place, kind: &str, detail: &str) -> Fact {
             ..place.evidence.clone()
         }],
         fields: row.build(),
-        taken_by: None,
+        kept: None,
     }
 }
 

@@ -2,6 +2,7 @@
 //! far a change of trust anchors has come.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
 
 use super::anchors::{Anchors, env_pem, ids, takes_config_map};
 use super::parse::Certificate;
@@ -115,7 +116,7 @@ pub(super) fn issuers(sources: &Sources<'_>, anchors: &Anchors<'_>) -> Vec<Fact>
         subjects,
         evidence,
         fields: row.build(),
-        taken_by: None,
+        kept: None,
     }]
 }
 
@@ -125,9 +126,19 @@ pub(super) fn trust_roots(sources: &Sources<'_>, anchors: &Anchors<'_>) -> Vec<F
     let hashes = current_hashes(anchors.cluster_pem);
     let presented = presented(sources);
     let issuer = presented.first();
-    let mut judged = BTreeMap::new();
-    let meshed = sources.kind("Pod").iter().filter(|p| is_meshed(&p.value));
-    let facts = meshed.map(|pod| {
+    let judged = Mutex::new(BTreeMap::new());
+    let trusts = |issuer: &Issuer<'_>, own: &[Certificate], ids: &BTreeSet<&str>| {
+        let key: Vec<String> = ids.iter().map(|id| (*id).to_owned()).collect();
+        let mut judged = judged.lock().unwrap_or_else(PoisonError::into_inner);
+        *judged.entry(key).or_insert_with(|| {
+            let outcome = verify(issuer.chain, own, sources.at(), Rules::Webpki);
+            !is_foreign(&outcome.verdict)
+        })
+    };
+    sources.rows("trust_roots", sources.kind("Pod"), |pod| {
+        if !is_meshed(&pod.value) {
+            return None;
+        }
         let told = annotation(&pod.value, "linkerd.io/trust-root-sha256");
         let own = anchors.of_pod(pod).unwrap_or_default();
         let own_ids = ids(own);
@@ -138,28 +149,18 @@ pub(super) fn trust_roots(sources: &Sources<'_>, anchors: &Anchors<'_>) -> Vec<F
         } else {
             is_hash_of_roots && !hashes.is_empty() && !hashes.iter().any(|h| h == told)
         };
-        let trusts_issuer = issuer.filter(|_| !own.is_empty()).map(|issuer| {
-            *judged.entry(own_ids.clone()).or_insert_with(|| {
-                let outcome = verify(issuer.chain, own, sources.at(), Rules::Webpki);
-                !matches!(
-                    outcome.verdict,
-                    Verdict::UnknownIssuer(_) | Verdict::BadSignature(_)
-                )
-            })
-        });
-        trust_root(pod, &own_ids, &current)
+        let issuer = issuer.filter(|_| !own.is_empty());
+        let row = trust_root(pod, &own_ids, &current)
             .set("differs", differs)
             .set("known", !own.is_empty() || is_hash_of_roots)
-            .opt("trusts_issuer", trusts_issuer)
+            .opt(
+                "trusts_issuer",
+                issuer.map(|issuer| trusts(issuer, own, &own_ids)),
+            )
             .text("sha256", told)
-            .set("from_config_map", takes_config_map(pod))
-    });
-    let rows: Vec<Row> = facts.collect();
-    let meshed = sources.kind("Pod").iter().filter(|p| is_meshed(&p.value));
-    meshed
-        .zip(rows)
-        .map(|(pod, row)| trust_root_fact(pod, row))
-        .collect()
+            .set("from_config_map", takes_config_map(pod));
+        Some(trust_root_fact(pod, row))
+    })
 }
 
 fn trust_root(pod: &Object, own: &BTreeSet<&str>, current: &BTreeSet<&str>) -> Row {
@@ -189,7 +190,7 @@ fn trust_root_fact(pod: &Object, row: Row) -> Fact {
         subjects: vec![pod.subject()],
         evidence: vec![pod.evidence(&excerpt)],
         fields,
-        taken_by: None,
+        kept: None,
     }
 }
 
@@ -278,7 +279,7 @@ pub(super) fn rotation(sources: &Sources<'_>, anchors: &Anchors<'_>) -> Vec<Fact
         subjects: vec![source.subject()],
         evidence: vec![source.evidence(&excerpt)],
         fields: row.build(),
-        taken_by: None,
+        kept: None,
     }]
 }
 

@@ -315,6 +315,6 @@ fn fact(log: &InitLog, line: u64, excerpt: &str, row: Row) -> Fact {
             ..Evidence::of_entry(log.entry.as_str(), excerpt)
         }],
         fields,
-        taken_by: None,
+        kept: None,
     }
 }

@@ -144,31 +144,45 @@ fn is_reachable(component: &str, balancer: Option<&Balancer>, all: Tally, failed
 /// The table's name.
 pub(super) const TABLE: &str = "control_clients";
 
-/// Adds to each row how many proxies have such a client and how many of them do not reach the
-/// component, so that rules can tell one sick proxy from a component that is down.
-pub(super) fn add_totals(tables: &mut [Table]) {
-    let Some((_, facts)) = tables.iter_mut().find(|(name, _)| *name == TABLE) else {
-        return;
-    };
-    let text = |fact: &Fact| {
-        let component = fact.fields.get("component").and_then(|c| c.as_str());
-        component.unwrap_or_default().to_owned()
-    };
-    let mut counts: BTreeMap<String, (u64, u64)> = BTreeMap::new();
-    for fact in facts.iter() {
-        let (all, cut_off) = counts.entry(text(fact)).or_default();
-        *all += 1;
-        *cut_off += u64::from(fact.fields.get("reachable") == Some(&false.into()));
+/// How many proxies have a client of each component, and how many of them do not reach it.
+#[derive(Debug, Default)]
+pub(super) struct Totals(BTreeMap<String, (u64, u64)>);
+
+impl Totals {
+    /// Counts rows, and drops those that say that all is well: there are tens of thousands.
+    pub(super) fn count(&mut self, rows: &mut Vec<Fact>) {
+        for fact in rows.iter() {
+            let (all, cut_off) = self.0.entry(component(fact).to_owned()).or_default();
+            *all += 1;
+            *cut_off += u64::from(fact.fields.get("reachable") == Some(&false.into()));
+        }
+        rows.retain(is_worth_a_row);
     }
-    for fact in facts.iter_mut() {
-        let (all, cut_off) = counts.get(&text(fact)).copied().unwrap_or_default();
-        if let Some(fields) = fact.fields.as_object_mut() {
-            fields.insert("proxies".to_owned(), all.into());
-            fields.insert("proxies_cut_off".to_owned(), cut_off.into());
+
+    pub(super) fn add(&mut self, other: Self) {
+        for (component, (all, cut_off)) in other.0 {
+            let known = self.0.entry(component).or_default();
+            *known = (known.0 + all, known.1 + cut_off);
         }
     }
-    // Tens of thousands of rows that say that all is well would only cost memory.
-    facts.retain(is_worth_a_row);
+
+    /// Adds the totals to each row, so that rules can tell one sick proxy from a component that is
+    /// down.
+    pub(super) fn tell(&self, tables: &mut [Table]) {
+        let rows = tables.iter_mut().filter(|(name, _)| *name == TABLE);
+        for fact in rows.flat_map(|(_, rows)| rows) {
+            let (all, cut_off) = self.0.get(component(fact)).copied().unwrap_or_default();
+            if let Some(fields) = fact.fields.as_object_mut() {
+                fields.insert("proxies".to_owned(), all.into());
+                fields.insert("proxies_cut_off".to_owned(), cut_off.into());
+            }
+        }
+    }
+}
+
+fn component(fact: &Fact) -> &str {
+    let component = fact.fields.get("component").and_then(|c| c.as_str());
+    component.unwrap_or_default()
 }
 
 fn is_worth_a_row(fact: &Fact) -> bool {

@@ -55,7 +55,7 @@ impl<'a> Scope<'a> {
             subjects: vec![self.set.subject()],
             evidence: vec![self.set.evidence(line, excerpt)],
             fields: row.build(),
-            taken_by: None,
+            kept: None,
         }
     }
 

@@ -175,10 +175,22 @@ const FAMILIES: [(&str, Keep); 123] = [
 
 /// How a family's samples are kept; `None` if no table reads it.
 pub(super) fn keep(family: &str) -> Option<Keep> {
-    let at = FAMILIES
+    FAMILIES.get(number(family)?).map(|(_, keep)| *keep)
+}
+
+/// How many families there are.
+pub(super) const COUNT: usize = FAMILIES.len();
+
+/// The number of a family that tables read, below [`COUNT`].
+pub(super) fn number(family: &str) -> Option<usize> {
+    FAMILIES
         .binary_search_by(|(name, _)| name.cmp(&family))
-        .ok()?;
-    FAMILIES.get(at).map(|(_, keep)| *keep)
+        .ok()
+}
+
+/// The name of the family with a number.
+pub(super) fn name(number: usize) -> Option<&'static str> {
+    FAMILIES.get(number).map(|(name, _)| *name)
 }
 
 /// Labels that no table reads and that would only make series longer.

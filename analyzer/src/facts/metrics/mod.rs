@@ -23,6 +23,7 @@ mod exposition;
 mod families;
 mod identity;
 mod index;
+mod numbers;
 mod process;
 mod quantiles;
 mod raw;
@@ -41,6 +42,7 @@ use super::policy::Verdicts;
 use super::services::{Clients, note_client};
 use super::{Demand, Fact, Gap, Piece, Sources, Table};
 use crate::evidence::{Evidence, Subject};
+use clients::Totals;
 use common::Scope;
 use index::Index;
 use series::SeriesSet;
@@ -104,15 +106,8 @@ impl Scrape {
 
     /// Whether another scrape is of the same container.
     fn is_of_same(&self, other: &Self) -> bool {
-        let of = |s: &Self| {
-            (
-                s.origin,
-                s.namespace.clone(),
-                s.pod.clone(),
-                s.container.clone(),
-            )
-        };
-        of(self) == of(other)
+        let (a, b) = (self.key(), other.key());
+        (a.0, a.1, a.2, a.3) == (b.0, b.1, b.2, b.3)
     }
 }
 
@@ -261,8 +256,10 @@ pub(super) fn derive(sources: &Sources<'_>, verdicts: &Verdicts<'_>) -> (Vec<Tab
             }
         }
         for (name, rows) in TABLES.iter().zip(&mut part.rows) {
-            // Its rows are counted together first.
-            if *name != clients::TABLE {
+            // Its rows are judged when all are counted.
+            if *name == clients::TABLE {
+                part.totals.count(rows);
+            } else {
                 sources.judge(name, rows);
             }
         }
@@ -270,6 +267,7 @@ pub(super) fn derive(sources: &Sources<'_>, verdicts: &Verdicts<'_>) -> (Vec<Tab
     });
     let mut tables: Vec<Table> = TABLES.iter().map(|name| (*name, Vec::new())).collect();
     let mut clients = Clients::new();
+    let mut totals = Totals::default();
     for part in parts.collect::<Vec<_>>() {
         for ((_, all), rows) in tables.iter_mut().zip(part.rows) {
             all.extend(rows);
@@ -277,8 +275,9 @@ pub(super) fn derive(sources: &Sources<'_>, verdicts: &Verdicts<'_>) -> (Vec<Tab
         for (service, found) in part.clients {
             clients.entry(service).or_default().extend(found);
         }
+        totals.add(part.totals);
     }
-    clients::add_totals(&mut tables);
+    totals.tell(&mut tables);
     (tables, clients)
 }
 
@@ -290,6 +289,7 @@ const CHUNK: usize = 16;
 struct Part {
     rows: [Vec<Fact>; TABLES.len()],
     clients: Clients,
+    totals: Totals,
 }
 
 impl Part {

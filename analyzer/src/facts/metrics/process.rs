@@ -47,7 +47,7 @@ pub(super) fn row(scope: &Scope<'_>) -> Fact {
             ..Evidence::of_entry(set.entry, excerpt)
         }],
         fields: row.build(),
-        taken_by: None,
+        kept: None,
     }
 }
 

@@ -1,26 +1,40 @@
 //! The samples of one scrape, kept small: tens of thousands of scrapes are held at once.
 //!
-//! Each distinct string and each distinct set of labels is kept once; samples point at them.
-//! A histogram keeps only its buckets that counted something.
+//! The families that tables read have numbers. Each other string, each label with its value and
+//! each distinct set of labels is kept once; samples point at them. A histogram keeps only its
+//! buckets that counted something.
 
 use std::collections::{BTreeMap, HashMap};
 
 use super::exposition::{Label, Line};
-use super::families::{Keep, is_unread, keep};
+use super::families::{self, Keep, is_unread, keep};
+use super::numbers::Numbers;
 use crate::facts::Demand;
 
 /// The samples of one scrape.
 #[derive(Debug, Default)]
 pub(super) struct Store {
     text: Box<str>,
-    /// Where each string ends in `text`.
-    ends: Box<[u32]>,
-    /// Label names and values, by number of string, one set after the other.
-    pairs: Box<[(u32, u32)]>,
-    /// Where each set of labels ends in `pairs`.
-    set_ends: Box<[u32]>,
-    samples: Box<[Sample]>,
+    /// Where each string ends in `text`. Their numbers come after those of the families.
+    ends: Numbers,
+    /// Label names and values, by number of string.
+    names: Numbers,
+    values: Numbers,
+    /// Labels by number, one set after the other.
+    labels: Numbers,
+    /// Where each set of labels ends in `labels`.
+    set_ends: Numbers,
+    samples: Samples,
     histograms: Box<[Histogram]>,
+}
+
+/// Samples, column by column.
+#[derive(Debug, Default)]
+struct Samples {
+    families: Numbers,
+    sets: Numbers,
+    lines: Numbers,
+    values: Box<[f64]>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -29,6 +43,29 @@ struct Sample {
     set: u32,
     line: u32,
     value: f64,
+}
+
+impl Samples {
+    fn of(samples: &[Sample]) -> Self {
+        Self {
+            families: samples.iter().map(|s| s.family).collect(),
+            sets: samples.iter().map(|s| s.set).collect(),
+            lines: samples.iter().map(|s| s.line).collect(),
+            values: samples.iter().map(|s| s.value).collect(),
+        }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = Sample> {
+        let of = |(at, value): (usize, &f64)| {
+            Some(Sample {
+                family: self.families.get(at)?,
+                set: self.sets.get(at)?,
+                line: self.lines.get(at)?,
+                value: *value,
+            })
+        };
+        self.values.iter().enumerate().filter_map(of)
+    }
 }
 
 #[derive(Debug)]
@@ -60,8 +97,13 @@ pub(super) struct Labels<'a> {
 impl<'a> Labels<'a> {
     /// Names and values, in the order of the text.
     pub(super) fn iter(self) -> impl Iterator<Item = (&'a str, &'a str)> {
-        let pairs = self.store.set(self.set).iter();
-        pairs.map(move |(name, value)| (self.store.string(*name), self.store.string(*value)))
+        let Self { store, set } = self;
+        let labels = store.set_ends.range(set);
+        labels.filter_map(move |at| {
+            let label = store.labels.get(at)? as usize;
+            let (name, value) = (store.names.get(label)?, store.values.get(label)?);
+            Some((store.string(name), store.string(value)))
+        })
     }
 
     /// A label's value; empty if it is missing.
@@ -107,22 +149,12 @@ impl Store {
     }
 
     fn string(&self, number: u32) -> &str {
-        let range = range(&self.ends, number);
-        self.text.get(range).unwrap_or_default()
+        if let Some(family) = families::name(number as usize) {
+            return family;
+        }
+        let own = number - small(families::COUNT as u64);
+        self.text.get(self.ends.range(own)).unwrap_or_default()
     }
-
-    fn set(&self, number: u32) -> &[(u32, u32)] {
-        let range = range(&self.set_ends, number);
-        self.pairs.get(range).unwrap_or_default()
-    }
-}
-
-/// What the `number`-th part spans when each part ends where `ends` says.
-fn range(ends: &[u32], number: u32) -> std::ops::Range<usize> {
-    let number = number as usize;
-    let start = number.checked_sub(1).and_then(|n| ends.get(n));
-    let end = ends.get(number).copied().unwrap_or_default();
-    start.copied().unwrap_or_default() as usize..end as usize
 }
 
 /// The line of a histogram that is being read, and its buckets: upper bound and count.
@@ -134,12 +166,15 @@ pub(super) struct Builder {
     text: String,
     ends: Vec<u32>,
     numbers: HashMap<Box<str>, u32>,
+    /// The numbers of the strings of each label's name and value.
     pairs: Vec<(u32, u32)>,
+    pair_numbers: HashMap<(u32, u32), u32>,
+    labels: Vec<u32>,
     set_ends: Vec<u32>,
-    sets: HashMap<Box<[(u32, u32)]>, u32>,
+    sets: HashMap<Box<[u32]>, u32>,
     samples: Vec<Sample>,
     open: BTreeMap<(u32, u32), OpenHistogram>,
-    scratch: Vec<(u32, u32)>,
+    scratch: Vec<u32>,
     lines_before: u64,
 }
 
@@ -167,7 +202,7 @@ impl Builder {
     }
 
     fn add_sample(&mut self, line: &Line<'_, '_>, wanted: impl Fn(&str) -> bool) {
-        let family = self.string(line.family);
+        let family = self.family(line.family);
         let set = self.set(line.labels, wanted);
         self.samples.push(Sample {
             family,
@@ -182,7 +217,7 @@ impl Builder {
         let Some(bound) = bound.and_then(|(_, value)| value.parse::<f64>().ok()) else {
             return;
         };
-        let family = self.string(line.family);
+        let family = self.family(line.family);
         let set = self.set(line.labels, |label| label != "le" && !is_unread(label));
         let number = small(self.lines_before + line.number);
         let (_, buckets) = self
@@ -192,11 +227,16 @@ impl Builder {
         buckets.push((bound, line.value));
     }
 
+    fn family(&mut self, family: &str) -> u32 {
+        let known = families::number(family);
+        known.map_or_else(|| self.string(family), |number| small(number as u64))
+    }
+
     fn string(&mut self, text: &str) -> u32 {
         if let Some(number) = self.numbers.get(text) {
             return *number;
         }
-        let number = small(self.ends.len() as u64);
+        let number = small((families::COUNT + self.ends.len()) as u64);
         self.text.push_str(text);
         self.ends.push(small(self.text.len() as u64));
         self.numbers.insert(text.into(), number);
@@ -208,17 +248,26 @@ impl Builder {
         scratch.clear();
         for (name, value) in labels.iter().filter(|(name, _)| wanted(name)) {
             let pair = (self.string(name), self.string(value));
-            scratch.push(pair);
+            scratch.push(self.pair(pair));
         }
         let number = self.sets.get(scratch.as_slice()).copied();
         let number = number.unwrap_or_else(|| {
             let number = small(self.set_ends.len() as u64);
-            self.pairs.extend_from_slice(&scratch);
-            self.set_ends.push(small(self.pairs.len() as u64));
+            self.labels.extend_from_slice(&scratch);
+            self.set_ends.push(small(self.labels.len() as u64));
             self.sets.insert(scratch.as_slice().into(), number);
             number
         });
         self.scratch = scratch;
+        number
+    }
+
+    fn pair(&mut self, pair: (u32, u32)) -> u32 {
+        let next = small(self.pairs.len() as u64);
+        let number = *self.pair_numbers.entry(pair).or_insert(next);
+        if number == next {
+            self.pairs.push(pair);
+        }
         number
     }
 
@@ -238,10 +287,12 @@ impl Builder {
             });
         Store {
             text: self.text.into(),
-            ends: self.ends.into(),
-            pairs: self.pairs.into(),
-            set_ends: self.set_ends.into(),
-            samples: self.samples.into(),
+            ends: self.ends.into_iter().collect(),
+            names: self.pairs.iter().map(|(name, _)| *name).collect(),
+            values: self.pairs.iter().map(|(_, value)| *value).collect(),
+            labels: self.labels.into_iter().collect(),
+            set_ends: self.set_ends.into_iter().collect(),
+            samples: Samples::of(&self.samples),
             histograms: histograms.filter(|h| !h.buckets.is_empty()).collect(),
         }
     }

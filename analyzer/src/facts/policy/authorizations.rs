@@ -39,7 +39,7 @@ impl Authorization<'_> {
     pub(super) fn admits_to(&self, server: &Object) -> bool {
         self.object.namespace == server.namespace
             && match &self.target {
-                Target::Servers(names) => names.contains(&server.name),
+                Target::Servers(names) => names.contains(server.name.as_str()),
                 Target::Namespace => true,
                 Target::Route(_) | Target::Nothing => false,
             }
@@ -48,7 +48,8 @@ impl Authorization<'_> {
     /// Whether it admits to a route of a Server.
     pub(super) fn admits_to_route_of(&self, server: &Object) -> bool {
         let is_near = self.object.namespace == server.namespace;
-        is_near && matches!(&self.target, Target::Route(names) if names.contains(&server.name))
+        is_near
+            && matches!(&self.target, Target::Route(names) if names.contains(server.name.as_str()))
     }
 }
 
@@ -83,14 +84,14 @@ fn target_of_policy(sources: &Sources<'_>, object: &Object) -> (Target, Option<S
     let (kind, name) = (text(reference, "/kind"), text(reference, "/name"));
     let namespace = own_or(reference, &object.namespace);
     match kind {
-        "Namespace" if name == object.namespace => (Target::Namespace, None),
+        "Namespace" if object.namespace == name => (Target::Namespace, None),
         "Namespace" => (
             Target::Nothing,
             Some(format!(
                 "targets Namespace `{name}`; it may only target its own"
             )),
         ),
-        _ if namespace != object.namespace => (
+        _ if object.namespace != namespace => (
             Target::Nothing,
             Some(format!(
                 "targets a {kind} in namespace `{namespace}`; it may only target its own"
@@ -142,7 +143,7 @@ fn target_of_legacy(
         .iter()
         .filter(|s| s.object.namespace == object.namespace);
     let selected = near.filter(|s| selects(selector, s.object.value.pointer("/metadata/labels")));
-    let names: BTreeSet<String> = selected.map(|s| s.object.name.clone()).collect();
+    let names: BTreeSet<String> = selected.map(|s| s.object.name.to_string()).collect();
     let problem = (names.is_empty() && sources.is_complete("Server", &object.namespace))
         .then(|| "selects no Server".to_owned());
     (Target::Servers(names), problem)
@@ -157,7 +158,7 @@ fn fact(authorization: &Authorization<'_>) -> Fact {
     let object = authorization.object;
     let (kind, names) = match &authorization.target {
         Target::Servers(names) => ("Server", names.clone()),
-        Target::Namespace => ("Namespace", BTreeSet::from([object.namespace.clone()])),
+        Target::Namespace => ("Namespace", BTreeSet::from([object.namespace.to_string()])),
         Target::Route(servers) => ("Route", servers.clone()),
         Target::Nothing => ("", BTreeSet::new()),
     };
@@ -191,6 +192,6 @@ fn fact(authorization: &Authorization<'_>) -> Fact {
         subjects: vec![object.subject()],
         evidence: vec![object.evidence(&excerpt)],
         fields: row.build(),
-        taken_by: None,
+        kept: None,
     }
 }

@@ -232,7 +232,7 @@ impl Workload<'_> {
             subjects,
             evidence,
             fields: row.build(),
-            taken_by: None,
+            kept: None,
         }
     }
 

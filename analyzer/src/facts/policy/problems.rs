@@ -79,7 +79,7 @@ fn fact(object: &Object, (problem, detail): &Problem) -> Fact {
         subjects: vec![object.subject()],
         evidence: vec![object.evidence(&excerpt)],
         fields: row.build(),
-        taken_by: None,
+        kept: None,
     }
 }
 

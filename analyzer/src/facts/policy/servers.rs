@@ -138,6 +138,6 @@ fn fact(policies: &Policies<'_>, server: &Server<'_>) -> Fact {
         subjects,
         evidence: vec![object.evidence(&excerpt)],
         fields: row.build(),
-        taken_by: None,
+        kept: None,
     }
 }

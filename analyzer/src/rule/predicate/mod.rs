@@ -3,6 +3,7 @@
 mod functions;
 mod json;
 mod known;
+mod matches;
 mod negated;
 mod sieve;
 mod signatures;
@@ -33,7 +34,11 @@ const ALL_VARIABLES: [&str; 9] = [
     "row", "at", "mesh", "object", "value", "previous", "delta", "rate", "labels",
 ];
 
-static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()));
+static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| {
+    let mut env = Env::stdlib();
+    matches::add(&mut env);
+    Arc::new(env)
+});
 
 /// Makes a text a time.
 static TIME: LazyLock<Result<Program, ParseErrors>> =
@@ -94,6 +99,11 @@ impl Predicate {
         parsed
             .flat_map(|parsed| negated::fields(&parsed.expression))
             .collect()
+    }
+
+    /// A field of the row that must have one of some texts for it to hold.
+    pub(crate) fn equality(&self) -> Option<(&str, &[Json])> {
+        self.parsed().as_ref().ok()?.sieve.equality()
     }
 
     /// Whether it is plain that it does not hold for a row, without evaluating it.
@@ -263,7 +273,10 @@ mod tests {
         let root = context("2026-11-23T01:00:00Z".parse().unwrap(), &mesh);
         let mut scope = root.new_inner_scope();
         bind(&mut scope, "row", row);
-        let predicate = Predicate::new(source, &["row", "at", "mesh"]);
+        for name in ["object", "value"] {
+            bind(&mut scope, name, row.get(name).unwrap_or(&Json::Null));
+        }
+        let predicate = Predicate::new(source, &["row", "at", "mesh", "object", "value"]);
         predicate.map_err(|slips| told(&slips))?.holds(&scope)
     }
 
@@ -284,10 +297,38 @@ mod tests {
             "row.n > 2 && row.n > 2.5 && row.share < 1",
             "!has(row.other.thing) && has(row.labels.app)",
             "row.other == null && row.ports.filter(p, p > 100).size() == 1",
+            "row.role.matches('^iss') && !row.role.matches('^suer') && matches(row.role, 'r$')",
         ] {
             assert_eq!(holds(source, &row), Ok(true), "{source}");
         }
     }
+
+    /// Each is asked of rows with all kinds of values.
+    const SOURCES: [&str; 23] = [
+        "row.a",
+        "!row.a",
+        "has(row.a)",
+        "has(row.a.b) && row.a.b == 'x'",
+        "row.a == 'x'",
+        "'x' == row.a || row.a == 'y'",
+        "row.a != 'x'",
+        "row.a > 3",
+        "3.5 <= row.a",
+        "!(row.a > 3)",
+        "row.a == 'x' && row.b > 3",
+        "row.a == 3 || row.a",
+        "row.a == true",
+        "row.a < 10 && (row.a >= 3 || row.b)",
+        "row.a in ['x', 'z']",
+        "!has(row.a)",
+        "!has(row.a.b)",
+        "row.a.contains('x')",
+        "row.a.startsWith('y') || row.a.endsWith('x')",
+        "row.a.b.contains('x') && row.b > 3",
+        "!row.a.contains('x')",
+        "object.a == 'x' && value > 3.0",
+        "!has(object.a.b) || value == 'x'",
+    ];
 
     #[test]
     fn what_is_plainly_refused_does_not_hold() {
@@ -301,29 +342,15 @@ mod tests {
             json!(3.5),
             json!({"b": "x"}),
         ];
-        let sources = [
-            "row.a",
-            "!row.a",
-            "has(row.a)",
-            "has(row.a.b) && row.a.b == 'x'",
-            "row.a == 'x'",
-            "'x' == row.a || row.a == 'y'",
-            "row.a != 'x'",
-            "row.a > 3",
-            "3.5 <= row.a",
-            "!(row.a > 3)",
-            "row.a == 'x' && row.b > 3",
-            "row.a == 3 || row.a",
-            "row.a == true",
-            "row.a < 10 && (row.a >= 3 || row.b)",
-        ];
-        for source in sources {
-            let predicate = Predicate::new(source, &["row"]).unwrap();
+        for source in SOURCES {
+            let predicate = Predicate::new(source, &["row", "object", "value"]).unwrap();
             for a in &values {
                 for row in [
                     json!({"a": a}),
                     json!({"a": a, "b": true}),
                     json!({"a": a, "b": 4}),
+                    json!({"object": {"a": a}, "value": a}),
+                    json!({"object": a, "value": 4}),
                     json!({}),
                 ] {
                     let held = holds(source, &row);
@@ -334,7 +361,15 @@ mod tests {
             }
         }
         // It is of use.
-        for source in ["row.a == 'x' && row.b > row.c", "!row.a", "has(row.b.c)"] {
+        let holds = Predicate::new("row.a.startsWith('x')", &["row"]).unwrap();
+        assert!(holds.refuses(&json!({"a": "yx"})));
+        for source in [
+            "row.a == 'x' && row.b > row.c",
+            "!row.a",
+            "has(row.b.c)",
+            "row.a in ['x']",
+            "!has(row.a)",
+        ] {
             assert!(
                 Predicate::new(source, &["row"])
                     .unwrap()
@@ -353,6 +388,7 @@ mod tests {
             "3 < row.missing",
             "timestamp(row.gone) < at",
             "row.missing.startsWith('x')",
+            "row.missing.matches('x')",
             "row.missing.exists(x, x == 1)",
             "'x' in row.missing",
             "row.missing",
@@ -380,6 +416,7 @@ mod tests {
     fn an_error_is_told() {
         assert!(holds("timestamp('yesterday') < at", &json!({})).is_err());
         assert!(holds("row.n + 'x' == 'y'", &json!({"n": 1})).is_err());
+        assert!(holds("'a'.matches('(')", &json!({})).is_err());
         assert!(holds("row.n", &json!({"n": 1})).is_err());
         assert!(
             holds("roww.n == 1", &json!({"n": 1}))

@@ -25,6 +25,10 @@ pub(super) enum Sieve {
     Is(Path, bool),
     /// A field is there and not null.
     There(Path),
+    /// A field is not there, or null.
+    Missing(Path),
+    /// A text holds another, begins or ends with it.
+    Holds(Path, Part, String),
     /// A number compares so.
     Compares(Path, Order, f64),
 }
@@ -32,12 +36,30 @@ pub(super) enum Sieve {
 /// Names of fields, one within the other, below `row`.
 type Path = Vec<String>;
 
+/// Which part of a text another is.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Part {
+    Any,
+    Start,
+    End,
+}
+
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Order {
     Less,
     LessOrEqual,
     Greater,
     GreaterOrEqual,
+}
+
+impl Part {
+    fn is_of(self, text: &str, part: &str) -> bool {
+        match self {
+            Self::Any => text.contains(part),
+            Self::Start => text.starts_with(part),
+            Self::End => text.ends_with(part),
+        }
+    }
 }
 
 impl Sieve {
@@ -49,6 +71,9 @@ impl Sieve {
         let Expr::Call(call) = &expression.expr else {
             return Self::Open;
         };
+        if let Some(target) = &call.target {
+            return holds(&call.func_name, target, &call.args).unwrap_or_default();
+        }
         match (call.func_name.as_str(), call.args.as_slice()) {
             (operators::LOGICAL_AND, parts) => {
                 Self::All(parts.iter().map(Self::of).filter(Self::is_shut).collect())
@@ -61,9 +86,12 @@ impl Sieve {
                     Self::Open
                 }
             }
-            (operators::LOGICAL_NOT, [part]) => {
-                path(part).map_or(Self::Open, |path| Self::Is(path, false))
-            }
+            (operators::LOGICAL_NOT, [part]) => match (path(part), Self::of(part)) {
+                (Some(path), _) => Self::Is(path, false),
+                (None, Self::There(path)) => Self::Missing(path),
+                _ => Self::Open,
+            },
+            (operators::IN, [a, list]) => one_of(a, list).unwrap_or_default(),
             (operators::EQUALS, [a, b]) => {
                 equals(a, b).or_else(|| equals(b, a)).unwrap_or_default()
             }
@@ -83,6 +111,18 @@ impl Sieve {
         }
     }
 
+    /// A field of the row itself that must have one of some texts.
+    pub(super) fn equality(&self) -> Option<(&str, &[Value])> {
+        match self {
+            Self::All(parts) => parts.iter().find_map(Self::equality),
+            Self::OneOf(path, values) if values.iter().all(Value::is_string) => match &**path {
+                [name] => Some((name, values)),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
     /// Whether the expression cannot hold for a row.
     pub(super) fn refuses(&self, row: &Value) -> bool {
         match self {
@@ -91,6 +131,12 @@ impl Sieve {
             Self::Any(parts) => parts.iter().all(|part| part.refuses(row)),
             Self::OneOf(path, values) => is_not(row, path, |value| values.contains(value)),
             Self::There(path) => is_not(row, path, |_| true),
+            Self::Missing(path) => field(row, path).is_some_and(|value| !value.is_null()),
+            // What is no text, or not there, is an error that may have to be told.
+            Self::Holds(path, part, wanted) => {
+                let text = field(row, path).and_then(Value::as_str);
+                text.is_some_and(|text| !part.is_of(text, wanted))
+            }
             Self::Is(path, wanted) => is_not(row, path, |value| match value {
                 Value::Bool(value) => value == wanted,
                 // Another type is an error that has to be told.
@@ -129,7 +175,14 @@ fn is_not(row: &Value, path: &Path, is_wanted: impl Fn(&Value) -> bool) -> bool 
     value.is_null() || !is_wanted(value)
 }
 
-/// The path that `row.a.b` spells.
+fn field<'v>(row: &'v Value, path: &Path) -> Option<&'v Value> {
+    path.iter().try_fold(row, |value, name| value.get(name))
+}
+
+/// Fields of a row that are variables of their own.
+const FIELDS: [&str; 6] = ["object", "value", "previous", "delta", "rate", "labels"];
+
+/// The path that `row.a.b` spells, or `object.a`.
 fn path(expression: &IdedExpr) -> Option<Path> {
     match &expression.expr {
         Expr::Select(select) if !select.test => {
@@ -140,6 +193,7 @@ fn path(expression: &IdedExpr) -> Option<Path> {
             path.push(select.field.clone());
             Some(path)
         }
+        Expr::Ident(name) if FIELDS.contains(&name.as_str()) => Some(vec![name.clone()]),
         _ => None,
     }
 }
@@ -148,14 +202,45 @@ fn is_null(expression: &IdedExpr) -> bool {
     matches!(&expression.expr, Expr::Literal(LiteralValue::Null))
 }
 
-/// `row.a == 'x'`. Numbers are left alone: 1 and 1.0 are equal, but not as JSON.
-fn equals(a: &IdedExpr, b: &IdedExpr) -> Option<Sieve> {
-    let value = match &b.expr {
-        Expr::Literal(LiteralValue::String(text)) => Value::from(text.inner()),
-        Expr::Literal(LiteralValue::Boolean(value)) => Value::from(*value.inner()),
+/// `row.a in ['x', 'y']`.
+fn one_of(a: &IdedExpr, list: &IdedExpr) -> Option<Sieve> {
+    let Expr::List(list) = &list.expr else {
+        return None;
+    };
+    let values: Option<Vec<Value>> = list.elements.iter().map(text_or_truth).collect();
+    Some(Sieve::OneOf(path(a)?, values?))
+}
+
+/// `row.a.contains('x')`.
+fn holds(name: &str, target: &IdedExpr, args: &[IdedExpr]) -> Option<Sieve> {
+    let part = match name {
+        "contains" => Part::Any,
+        "startsWith" => Part::Start,
+        "endsWith" => Part::End,
         _ => return None,
     };
-    Some(Sieve::OneOf(path(a)?, vec![value]))
+    let ([arg], Some(path)) = (args, path(target)) else {
+        return None;
+    };
+    match &arg.expr {
+        Expr::Literal(LiteralValue::String(text)) => {
+            Some(Sieve::Holds(path, part, text.inner().to_owned()))
+        }
+        _ => None,
+    }
+}
+
+/// `row.a == 'x'`. Numbers are left alone: 1 and 1.0 are equal, but not as JSON.
+fn equals(a: &IdedExpr, b: &IdedExpr) -> Option<Sieve> {
+    Some(Sieve::OneOf(path(a)?, vec![text_or_truth(b)?]))
+}
+
+fn text_or_truth(literal: &IdedExpr) -> Option<Value> {
+    match &literal.expr {
+        Expr::Literal(LiteralValue::String(text)) => Some(Value::from(text.inner())),
+        Expr::Literal(LiteralValue::Boolean(value)) => Some(Value::from(*value.inner())),
+        _ => None,
+    }
 }
 
 /// `row.a > 5`, or `5 < row.a`.

@@ -66,8 +66,11 @@ pub(super) fn finish(
     ledger.push(append_log(&mut writer, &log)?);
     let mut redactions = redactions.into_inner().unwrap_or_default();
     redactions.merge(&counts);
-    // Items end in any order; a ledger in the plan's order can be read and compared.
-    ledger.sort_by(|a, b| (a.source, &a.object).cmp(&(b.source, &b.object)));
+    // Items end in any order; a ledger in the plan's order can be read and compared. It is large in
+    // a large cluster, so it is sorted in place.
+    ledger.sort_unstable_by(|a, b| {
+        (a.source, &a.object, &a.path).cmp(&(b.source, &b.object, &b.path))
+    });
     let is_replay = cluster.server_date().is_some_and(|d| d.is_replay);
     if is_replay {
         forget_times(&mut ledger);

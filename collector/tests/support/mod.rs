@@ -39,6 +39,8 @@ pub(crate) enum Reply {
     Later(u64),
     /// These bytes, and then nothing for ever.
     Stall(String),
+    /// Anything else.
+    Other(Response),
     /// Not even a status.
     Silence,
     /// A port-forward to a pod's admin port, 4191.
@@ -134,6 +136,7 @@ async fn respond(reply: Reply) -> Response {
             let stalled = futures::StreamExt::chain(first, futures::stream::pending());
             Body::from_stream(stalled).into_response()
         }
+        Reply::Other(response) => response,
         Reply::Silence | Reply::Forward | Reply::ForwardTo(_) => std::future::pending().await,
     }
 }

@@ -1,7 +1,12 @@
 //! The collector against a server that answers as none should: each strange answer costs its own
 //! row and no other.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 mod support;
 

@@ -88,6 +88,8 @@ impl TarGzWriter {
             self.cut()?;
         }
         let bytes = blocks.total();
+        // There may be tens of thousands, most of them with one piece.
+        pieces.shrink_to_fit();
         self.entries.push(IndexEntry {
             path: path.clone(),
             tar_offset,

@@ -9,6 +9,7 @@ use bundle::{BundleWriter, Finished, LedgerRow, Manifest, Outcome, SourceKind};
 use jiff::Timestamp;
 
 use super::Target;
+use crate::args::Protect;
 use crate::cluster::ServerDate;
 use crate::exit::ExitStatus;
 use crate::session::Session;
@@ -89,11 +90,7 @@ pub(super) fn finish(
     if !quiet {
         let mut out = anstream::stderr().lock();
         if let Some(reason) = &stopped {
-            let more = (!is_sealed).then(|| {
-                let file = finished.path.display();
-                format!(", and `--resume {file}` tops it up")
-            });
-            let more = more.unwrap_or_default();
+            let more = topping_up(&plan.protect, &finished);
             drop(writeln!(
                 out,
                 "{reason}; what was not yet captured is marked as skipped{more}"
@@ -107,6 +104,20 @@ pub(super) fn finish(
     } else {
         ExitStatus::Complete
     })
+}
+
+/// What tops up a bundle that was stopped; nothing can where it has no names.
+fn topping_up(protect: &Protect, finished: &Finished) -> String {
+    let file = finished.path.display();
+    if protect.anonymize {
+        return String::new();
+    }
+    let keys = if protect.seals() {
+        " --identity KEY --encrypt-to age1..."
+    } else {
+        ""
+    };
+    format!(", and `--resume {file}{keys}` tops it up")
 }
 
 /// A replay stands still at a time of its own: when its items were asked for says nothing about the

@@ -60,7 +60,8 @@ async fn run(
     progress: Progress,
     levels: &Levels,
 ) -> anyhow::Result<ExitStatus> {
-    let earlier = plan.resume.as_deref().map(Earlier::open).transpose()?;
+    let open = |file: &Path| Earlier::open(file, plan.identity.as_deref(), &plan.protect);
+    let earlier = plan.resume.as_deref().map(open).transpose()?;
     if let Some(earlier) = &earlier {
         plan.take_over(&earlier.manifest.options);
     }

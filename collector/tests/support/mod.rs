@@ -14,7 +14,8 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::http::{Method, Request, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use bundle::{Bundle, LedgerRow, Limits, Manifest, Outcome};
+use bech32::{Bech32, Hrp};
+use bundle::{Bundle, Identity, LedgerRow, Limits, Manifest, Outcome};
 use serde_json::{Value, json};
 
 /// What the server was asked for.
@@ -139,6 +140,16 @@ async fn respond(reply: Reply) -> Response {
         Reply::Other(response) => response,
         Reply::Silence | Reply::Forward | Reply::ForwardTo(_) => std::future::pending().await,
     }
+}
+
+/// A key file as `age-keygen` writes it, of a key that is drawn now; gives the public key.
+pub(crate) fn key_file(file: &Path) -> String {
+    let mut random = fastrand::Rng::new();
+    let secret: Vec<u8> = (0..32).map(|_| random.u8(..)).collect();
+    let text = bech32::encode_upper::<Bech32>(Hrp::parse("age-secret-key-").unwrap(), &secret);
+    std::fs::write(file, format!("# created: now\n{}\n", text.unwrap())).unwrap();
+    let identity = Identity::read(file).unwrap();
+    identity.first().unwrap().recipient().to_string()
 }
 
 /// A `Status` object.

@@ -9,6 +9,7 @@ mod json;
 mod keep;
 mod output;
 mod pool;
+mod tally;
 mod tar_gz;
 mod zip;
 

@@ -146,8 +146,17 @@ pub(super) fn find(text: &[u8]) -> Vec<Found> {
 /// All secrets of a text in which base64 is decoded `depth` times over.
 pub(super) fn find_within(text: &[u8], depth: usize) -> Vec<Found> {
     let mut found = Vec::new();
+    // A name within the value of another says nothing more.
+    let mut named = 0;
     ANCHORS.scan(text, &mut |at, detector| {
-        look(detector, text, at, &mut found);
+        if detector != Detector::Name {
+            look(detector, text, at, &mut found);
+        } else if at >= named {
+            let before = found.len();
+            look(detector, text, at, &mut found);
+            let new: &[Found] = found.get(before..).unwrap_or_default();
+            named = new.last().map_or(named, |found| found.secret.end);
+        }
     });
     if depth > 0 {
         encoded::find(text, depth, &mut found);

@@ -16,6 +16,9 @@ const LEAST: usize = 24;
 const STRETCH: usize = 16;
 /// Characters of a run that are decoded; more of it goes along if they hold a secret.
 const MOST: usize = 256 << 10;
+/// Beginnings within one run from which so much is decoded, and what is decoded from later ones.
+const TRIES: usize = 16;
+const FEW: usize = 4 << 10;
 /// Characters in a line of base64: RFC 7468 and OpenSSL, RFC 2045 and GNU.
 const WRAPPED: [usize; 2] = [64, 76];
 /// Decoded bytes by which text is told from anything else.
@@ -30,7 +33,7 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
 
 /// Adds the runs that hold a secret once they are decoded, up to `depth` times over.
 pub(super) fn find(text: &[u8], depth: usize, found: &mut Vec<Found>) {
-    let mut at = 0;
+    let (mut at, mut runs) = (0, Runs::default());
     while let Some(stretch) = text.get(at..).and_then(|t| t.first_chunk::<STRETCH>()) {
         // From its end, since whatever stands there rules out all beginnings before it.
         if let Some(sign) = stretch.iter().rposition(|b| !b.is_ascii_alphanumeric()) {
@@ -38,11 +41,12 @@ pub(super) fn find(text: &[u8], depth: usize, found: &mut Vec<Found>) {
             continue;
         }
         let run = run_around(text, at, |b| b.is_ascii_alphanumeric());
+        let is_new = runs.reach(text, &run);
         at = run.end;
-        if let Some(secret) = look(text, run.start, depth) {
+        if let Some(secret) = look(text, &mut runs, depth) {
             at = secret.end;
             found.push(Found::encoded(secret));
-        } else if let Some(line) = wrapped(text, run.start) {
+        } else if let Some(line) = wrapped(text, &runs.standard).filter(|_| is_new) {
             at = line.whole.end;
             found.push(line);
         } else {
@@ -51,10 +55,42 @@ pub(super) fn find(text: &[u8], depth: usize, found: &mut Vec<Found>) {
     }
 }
 
+/// The runs of base64 in either alphabet that are being gone through. A line may be a single one of
+/// a megabyte, so each is looked at as a whole only once.
+#[derive(Default)]
+struct Runs {
+    wide: Range<usize>,
+    standard: Range<usize>,
+    /// Where the whole runs begin, until they have been looked at.
+    starts: Vec<usize>,
+    /// Beginnings within the wide run that were looked at.
+    tried: usize,
+}
+
+impl Runs {
+    /// Goes on to the runs that a run of letters and digits is in. Says whether the standard one is
+    /// new.
+    fn reach(&mut self, text: &[u8], run: &Range<usize>) -> bool {
+        self.starts.clear();
+        if run.start >= self.wide.end {
+            self.wide = run_around(text, run.start, |b| is_base64(b) || b"-_".contains(&b));
+            self.starts.push(self.wide.start);
+            self.tried = 0;
+        }
+        let is_new = run.start >= self.standard.end;
+        if is_new {
+            self.standard = run_around(text, run.start, is_base64);
+            self.starts.push(self.standard.start);
+        }
+        self.starts.push(run.start);
+        is_new
+    }
+}
+
 /// A line as programs wrap base64, that decodes to text. What it holds may be parted by line
 /// breaks, so all of it goes, unless it is a certificate in PEM form.
-fn wrapped(text: &[u8], at: usize) -> Option<Found> {
-    let run = run_around(text, at, is_base64);
+fn wrapped(text: &[u8], run: &Range<usize>) -> Option<Found> {
+    let run = run.clone();
     let line = text.get(run.clone())?;
     let is_alone = !matches!(text.get(run.end), Some(b) if !matches!(b, b'\n' | b'\r'));
     if !WRAPPED.contains(&line.len()) || !is_alone {
@@ -109,29 +145,26 @@ fn reads_as_text(bytes: &[u8]) -> bool {
         && std::str::from_utf8(bytes).map_or_else(|e| e.error_len().is_none(), |_| true)
 }
 
-/// The part of the run around `at` that holds a secret.
-fn look(text: &[u8], at: usize, depth: usize) -> Option<Range<usize>> {
-    let wide = run_around(text, at, |b| {
-        b.is_ascii_alphanumeric() || b"+/-_".contains(&b)
-    });
-    let narrow = run_around(text, at, |b| b.is_ascii_alphanumeric());
+/// The part of the wide run that holds a secret, from one of the beginnings that are new.
+fn look(text: &[u8], runs: &mut Runs, depth: usize) -> Option<Range<usize>> {
+    let wide = runs.wide.clone();
     if wide.len() < LEAST {
         return None;
     }
-    let padding = text.get(wide.end..).unwrap_or_default();
-    let padding = padding.iter().take(2).take_while(|b| **b == b'=').count();
-    let standard = run_around(text, at, |b| {
-        b.is_ascii_alphanumeric() || b"+/".contains(&b)
-    });
-    let mut starts = vec![wide.start, standard.start, narrow.start];
+    let mut starts = std::mem::take(&mut runs.starts);
     // Behind a line break that is written as `\n`.
     let written = |start: &usize| (!marks::is_joined(text, start + 1)).then_some(start + 1);
     starts.extend(starts.clone().iter().filter_map(written));
     starts.dedup();
+    runs.tried += 1;
+    let most = if runs.tried > TRIES { FEW } else { MOST };
     let start = starts.into_iter().find(|start| {
         let run = text.get(*start..wide.end).unwrap_or_default();
+        let run = run.get(..most).unwrap_or(run);
         run.len() >= LEAST && holds_secret(run, depth)
     })?;
+    let padding = text.get(wide.end..).unwrap_or_default();
+    let padding = padding.iter().take(2).take_while(|b| **b == b'=').count();
     Some(start..wide.end + padding)
 }
 

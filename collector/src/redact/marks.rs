@@ -1,5 +1,5 @@
 //! Quotation marks, separators and colours in the spellings that they have once a text was
-//! encoded: `&quot;`, `%22`, `\\u0022`, `%3D`, `\x1b[0m`.
+//! encoded: `&quot;`, `%22`, `\u0022`, `%3D`, `\x1b[0m`.
 
 /// Quotation marks; the backslash of the last ones is behind whoever asks.
 const QUOTES: &[&[u8]] = &[
@@ -78,7 +78,7 @@ pub(super) fn is_joined(text: &[u8], at: usize) -> bool {
     is_letter && at != own_start(text, at - run.count(), at)
 }
 
-/// Where the word really begins whose letters begin at `start`: those of `\\n`, `%3D` and `\x1b[0m`
+/// Where the word really begins whose letters begin at `start`: those of `\n`, `%3D` and `\x1b[0m`
 /// are not its own. Looks no further than `end`.
 pub(super) fn own_start(text: &[u8], start: usize, end: usize) -> usize {
     let before = text.get(start.saturating_sub(1)..start).unwrap_or_default();

@@ -195,6 +195,9 @@ pub struct Collect {
     /// all else, and puts the result in FILE's place unless there is `--output`.
     #[arg(long, value_name = "FILE", conflicts_with = "anonymize")]
     pub resume: Option<PathBuf>,
+    /// The file with the secret key of an encrypted bundle that is topped up.
+    #[arg(long, value_name = "FILE", requires = "resume")]
+    pub identity: Option<PathBuf>,
     /// Opens no port-forward: no metrics, proxy state or presented certificates.
     #[arg(long)]
     pub no_port_forward: bool,
@@ -282,6 +285,7 @@ impl Collect {
             output,
             format,
             resume: self.resume,
+            identity: self.identity,
             dry_run: self.dry_run,
             quiet: self.quiet,
             verbose: self.access.verbose,

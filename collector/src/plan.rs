@@ -20,6 +20,8 @@ pub struct Plan {
     pub format: Format,
     /// The bundle that is topped up, if it is not a new one.
     pub resume: Option<PathBuf>,
+    /// The file with the secret key of that bundle, if it is encrypted.
+    pub identity: Option<PathBuf>,
     /// Whether only the plan is printed.
     pub dry_run: bool,
     /// Whether nothing but errors is printed.

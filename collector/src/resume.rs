@@ -7,11 +7,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use anyhow::{Context, bail};
 use bundle::layout::EntryKind;
 use bundle::{
-    Block, Bundle, BundleWriter, EntryInfo, EntryPath, EntryRecord, Interest, LedgerRow, Limits,
-    Manifest, Problem, Scratch, SourceKind, Visitor, WriteError,
+    Block, Bundle, BundleWriter, EntryInfo, EntryPath, EntryRecord, Identity, Interest, LedgerRow,
+    Limits, Manifest, Problem, Scratch, SourceKind, Visitor, WriteError,
 };
 use serde_json::Value;
 
+use crate::args::Protect;
 use crate::mesh::Mesh;
 use crate::session::Item;
 use crate::sources::read_page;
@@ -64,18 +65,30 @@ pub struct TakenOver {
 }
 
 impl Earlier {
-    /// Opens a bundle, finished or not.
+    /// Opens a bundle, finished or not; an encrypted one with an identity, for a new one that is
+    /// encrypted too.
     ///
     /// # Errors
     /// When it is none, or does not say what is missing in it.
-    pub fn open(path: &Path) -> anyhow::Result<Self> {
+    pub fn open(path: &Path, identity: Option<&Path>, protect: &Protect) -> anyhow::Result<Self> {
         if Bundle::is_encrypted(path).unwrap_or(false) {
             let path = path.display();
-            bail!(
-                "`{path}` is encrypted, so nothing can be added to it; collect anew, without `--resume`"
-            );
+            if identity.is_none() {
+                bail!(
+                    "`{path}` is encrypted; give the file with its secret key with `--identity FILE`"
+                );
+            }
+            if protect.encrypt_to.is_empty() {
+                bail!(
+                    "`{path}` is encrypted; say to whom the new one is, with `--encrypt-to age1...`"
+                );
+            }
         }
-        let bundle = Bundle::open(path, Limits::default())?;
+        let identities = identity
+            .map(Identity::read)
+            .transpose()?
+            .unwrap_or_default();
+        let bundle = Bundle::open_with(path, Limits::default(), &identities)?;
         let manifest = bundle.manifest().or_else(|| bundle.unfinished_manifest());
         let manifest = manifest.with_context(|| {
             let path = path.display();

@@ -174,6 +174,11 @@ impl Thread {
                 Ok(())
             }
         };
+        // Kept to the end, and there may be tens of thousands.
+        row.object.shrink_to_fit();
+        if let Some(reason) = &mut row.reason {
+            reason.shrink_to_fit();
+        }
         self.ledger.push(row);
         written?;
         let rows = self.ledger.len() - self.told;

@@ -282,7 +282,7 @@ fn what_will_be_missing_is_told_before_anything_is_collected_and_the_rest_is_the
 }
 
 #[test]
-fn an_authorizer_that_cannot_list_its_rules_makes_no_noise() {
+fn of_an_authorizer_that_cannot_list_its_rules_nothing_is_claimed_but_that() {
     let server = Server::start(|asked| {
         let unknown = json!({"status": {"resourceRules": [], "incomplete": true,
             "evaluationError": "webhook authorizer does not support user rule resolution"}});
@@ -290,11 +290,53 @@ fn an_authorizer_that_cannot_list_its_rules_makes_no_noise() {
         is_review.then_some(Reply::Json(201, unknown))
     });
     let run = collect(&server, &["--no-port-forward"]);
+    let told = run.stderr();
+    assert!(!told.contains("will be missing"), "{told}");
     assert!(
-        !run.stderr().contains("will be missing"),
-        "{}",
-        run.stderr()
+        told.contains("cannot tell what may be read, since"),
+        "{told}"
     );
+}
+
+#[test]
+fn what_authorizers_and_extension_servers_say_is_redacted_like_everything_else() {
+    let token = format!("gh{}_{}", "p", "a1B2".repeat(9));
+    let server = Server::start({
+        let token = token.clone();
+        move |asked| match asked.path.as_str() {
+            path if path.ends_with("/selfsubjectrulesreviews") => {
+                let rule = json!({"verbs": ["get"], "apiGroups": [""], "resources": ["pods"],
+                    "resourceNames": [token.as_str()]});
+                Some(Reply::Json(201, rules(&[rule])))
+            }
+            "/apis" => {
+                let group =
+                    json!({"name": "x.example", "versions": [{"groupVersion": "x.example/v1"}]});
+                Some(Reply::Json(
+                    200,
+                    json!({"kind": "APIGroupList", "groups": [group]}),
+                ))
+            }
+            "/apis/x.example/v1" => {
+                let resource = json!({"name": "xs", "kind": "X", "verbs": ["get"], "shortNames": [token.as_str()]});
+                let list = json!({"groupVersion": "x.example/v1", "resources": [resource]});
+                Some(Reply::Json(200, list))
+            }
+            _ => None,
+        }
+    });
+    let run = collect(&server, &["--no-port-forward"]);
+    assert!([0, 3].contains(&run.code()), "{}", run.stderr());
+    for path in [
+        "cluster-resources/auth-cani-list/shop.json",
+        "cluster-resources/resources.json",
+    ] {
+        let text = run.entry(path);
+        assert!(
+            text.contains("[REDACTED:") && !text.contains(&token),
+            "{text}"
+        );
+    }
 }
 
 #[test]

@@ -14,7 +14,7 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use bundle::{Bundle, Limits, Outcome};
+use bundle::{Bundle, Identity, Limits, Outcome};
 use serde_json::json;
 use support::{Asked, Reply, Run, Server, command, list, pod, wait_until};
 
@@ -97,7 +97,7 @@ fn what_is_missing_is_asked_for_again_and_nothing_else() {
             _ => None,
         });
         let out = format!("out.{format}");
-        let args = ["-o", &out, "--no-port-forward", "--item-timeout", "300ms"];
+        let args = ["-o", &out, "--no-port-forward", "--item-timeout", "1s"];
         let run = sick.run(tempfile::tempdir().unwrap(), &args);
         assert_eq!(run.code(), 3);
         let open =
@@ -129,6 +129,52 @@ fn what_is_missing_is_asked_for_again_and_nothing_else() {
         same_where_complete(&before, &after);
         assert_eq!(left(run.folder.path()), 2, "kubeconfig and bundle");
     }
+}
+
+#[test]
+fn an_encrypted_bundle_is_topped_up_with_its_key_and_stays_encrypted() {
+    let sick = sick(|asked| {
+        (asked.path == "/api/v1/namespaces/shop/pods/web/log").then_some(Reply::Silence)
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let key = folder.path().join("key.txt");
+    let to = support::key_file(&key);
+    let identities = Identity::read(&key).unwrap();
+    let args = [
+        "-o",
+        "out.tar.gz.age",
+        "--no-port-forward",
+        "--encrypt-to",
+        &to,
+    ];
+    let run = sick.run(folder, &[&args[..], &["--item-timeout", "1s"]].concat());
+    assert_eq!(run.code(), 3, "{}", run.stderr());
+    sick.heal();
+    let refused = |folder, more: &[&str], says: &str| {
+        let args = [&["--resume", "out.tar.gz.age", "--no-port-forward"], more].concat();
+        let run = sick.run(folder, &args);
+        assert!(
+            run.code() == 2 && run.stderr().contains(says),
+            "{}",
+            run.stderr()
+        );
+        run.folder
+    };
+    let folder = refused(run.folder, &[], "`--identity FILE`");
+    let folder = refused(folder, &["--identity", "key.txt"], "`--encrypt-to age1...`");
+    let args = ["--resume", "out.tar.gz.age", "--no-port-forward"];
+    let keys = ["--identity", "key.txt", "--encrypt-to", &to];
+    let run = sick.run(folder, &[&args[..], &keys].concat());
+    assert_eq!(run.code(), 0, "{}", run.stderr());
+    let file = run.folder.path().join("out.tar.gz.age");
+    assert!(Bundle::is_encrypted(&file).unwrap());
+    let bundle = Bundle::open_with(&file, Limits::default(), &identities).unwrap();
+    let whole = bundle.read(WEB).unwrap();
+    assert_eq!(
+        whole,
+        log("/api/v1/namespaces/shop/pods/web/log").into_bytes()
+    );
+    assert_eq!(left(run.folder.path()), 3, "kubeconfig, key and bundle");
 }
 
 /// Rows that were complete are still there, with their bytes.

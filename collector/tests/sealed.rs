@@ -2,26 +2,20 @@
 
 #![expect(
     clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
     reason = "a test may fail loudly and says what it skips"
 )]
 
+mod support;
+
 use std::path::Path;
 
-use bech32::{Bech32, Hrp};
 use bundle::{Bundle, Identity, Limits};
 use clap::Parser;
 use linkerd_collect::args::Cli;
 use linkerd_collect::exit::ExitStatus;
-
-/// A key file as `age-keygen` writes it, of a key that is drawn now; gives the public key.
-fn key_file(file: &Path) -> String {
-    let mut random = fastrand::Rng::new();
-    let secret: Vec<u8> = (0..32).map(|_| random.u8(..)).collect();
-    let text = bech32::encode_upper::<Bech32>(Hrp::parse("age-secret-key-").unwrap(), &secret);
-    std::fs::write(file, format!("# created: now\n{}\n", text.unwrap())).unwrap();
-    let identity = Identity::read(file).unwrap();
-    identity.first().unwrap().recipient().to_string()
-}
+use support::key_file;
 
 fn redact(args: &[&str]) -> ExitStatus {
     let all = ["linkerd-collect", "redact", "-q"].iter().chain(args);

@@ -4,24 +4,15 @@ use std::io;
 
 use serde::Serialize;
 
+use super::tally::Tally;
+
 /// The bytes that `write` writes. They are counted first.
 pub(super) fn length(
     write: impl FnOnce(&mut dyn io::Write) -> io::Result<()>,
 ) -> io::Result<usize> {
-    struct Count(usize);
-    impl io::Write for Count {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0 += bytes.len();
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-    let mut count = Count(0);
+    let mut count = Tally::new(io::sink());
     write(&mut count)?;
-    Ok(count.0)
+    usize::try_from(count.bytes()).map_err(io::Error::other)
 }
 
 /// Writes a value on one line.

@@ -9,6 +9,7 @@ mod json;
 mod keep;
 mod output;
 mod pool;
+mod tally;
 mod tar_gz;
 mod zip;
 
@@ -277,7 +278,7 @@ impl BundleWriter {
     /// # Errors
     /// As above.
     pub fn close(mut self, mut manifest: Manifest) -> Result<Finished, WriteError> {
-        self.records.sort_by(|a, b| a.path.cmp(&b.path));
+        self.records.sort_unstable_by(|a, b| a.path.cmp(&b.path));
         manifest.entries = std::mem::take(&mut self.records);
         let entries = manifest.entries.len() as u64 + 1;
         let failed = |source: std::io::Error| WriteError::Io {

@@ -1,7 +1,7 @@
 //! The tar.gz container: one gzip member per block, the index as the last tar entry.
 
 use std::collections::VecDeque;
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 
 use flate2::{Compression, GzBuilder};
 
@@ -9,6 +9,7 @@ use super::blocks::{BLOCK_BYTES, Blocks};
 use super::json;
 use super::output::Output;
 use super::pool::{Packed, Pool};
+use super::tally::Tally;
 use super::{AppendError, Size, WriterOptions};
 use crate::EntryPath;
 use crate::index::{FOOTER_BYTES, INDEX_NAME, Index, IndexEntry, Member, Piece, footer};
@@ -88,6 +89,8 @@ impl TarGzWriter {
             self.cut()?;
         }
         let bytes = blocks.total();
+        // There may be tens of thousands, most of them with one piece.
+        pieces.shrink_to_fit();
         self.entries.push(IndexEntry {
             path: path.clone(),
             tar_offset,
@@ -127,19 +130,32 @@ impl TarGzWriter {
             members: std::mem::take(&mut self.members).into(),
             entries: std::mem::take(&mut self.entries),
         };
-        let length = json::length(|out| json::line(&index, out))?;
+        let (packed, crc) = self.write_index(&index)?;
+        self.file.write_all(&footer(index_offset, crc))?;
+        let bytes = index_offset + packed + FOOTER_BYTES as u64;
+        self.file.finish(bytes)
+    }
+
+    /// Writes the index as a member of its own, packed while it is made: as text it would be one of
+    /// the largest things in memory. Gives the member's size, and the CRC-32 of the text.
+    fn write_index(&mut self, index: &Index) -> io::Result<(u64, u32)> {
+        let length = json::length(|out| json::line(index, out))?;
         let head = header(&self.options, INDEX_NAME, length as u64)?;
         let padding = length.next_multiple_of(TAR_BLOCK) - length + 2 * TAR_BLOCK;
-        self.open.reserve_exact(head.len() + length + padding);
-        self.push(&head);
-        json::line(&index, &mut self.open)?;
-        drop(index);
-        let crc = crc32fast::hash(self.open.get(head.len()..).unwrap_or_default());
-        self.push(&vec![0; padding]);
-        self.cut()?;
-        self.drain()?;
-        self.file.write_all(&footer(index_offset, crc))?;
-        self.file.finish(self.written + FOOTER_BYTES as u64)
+        let packed = Tally::new(BufWriter::new(&mut self.file));
+        let mut encoder = GzBuilder::new()
+            .mtime(0)
+            .write(packed, Compression::new(LEVEL));
+        encoder.write_all(&head)?;
+        let mut text = Tally::new(BufWriter::new(&mut encoder));
+        json::line(index, &mut text)?;
+        text.flush()?;
+        let crc = text.crc();
+        drop(text);
+        encoder.write_all(&vec![0; padding])?;
+        let mut packed = encoder.finish()?;
+        packed.flush()?;
+        Ok((packed.bytes(), crc))
     }
 
     fn push(&mut self, bytes: &[u8]) {

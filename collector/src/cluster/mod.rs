@@ -18,6 +18,7 @@ use jiff::Timestamp;
 use kube::Client;
 use kube::client::Body;
 use serde_json::Value;
+use tokio::sync::Semaphore;
 
 use patience::{Retry, seconds};
 
@@ -33,6 +34,12 @@ use crate::stop::{Stop, StopReason};
 
 /// Bytes of an answer that says what went wrong.
 const ERROR_BYTES: usize = 64 << 10;
+
+/// Bytes of an answer that becomes a tree in memory, which takes many times as much.
+const TREE_BYTES: usize = 4 << 20;
+
+/// Bytes of an answer beyond which there is one at a time.
+const LARGE_BYTES: usize = 4 << 20;
 
 /// The API server's clock, as its first answer told it.
 #[derive(Debug, Clone)]
@@ -59,6 +66,8 @@ pub struct Cluster {
     limits: Limits,
     stop: Stop,
     slots: Arc<Slots>,
+    /// Held by the one answer that is large.
+    large: Semaphore,
     date: Mutex<Option<ServerDate>>,
     /// Requests in a row, to whatever, that nobody answered.
     unanswered: Mutex<usize>,
@@ -73,6 +82,7 @@ impl Cluster {
             limits,
             stop,
             slots,
+            large: Semaphore::new(1),
             date: Mutex::new(None),
             unanswered: Mutex::new(0),
         }
@@ -182,6 +192,7 @@ impl Cluster {
         };
         let answer = self.send_any(request, self.limits.item_timeout).await?;
         let status = answer.status();
+        refuse_web_page(&answer)?;
         Ok((
             status,
             self.read_body(answer, self.limits.answer_bytes).await?,
@@ -196,7 +207,7 @@ impl Cluster {
         let answer = self
             .get(path, "application/json", self.limits.item_timeout)
             .await?;
-        let bytes = self.read_body(answer, self.limits.answer_bytes).await?;
+        let bytes = self.read_body(answer, TREE_BYTES).await?;
         parse(&bytes)
     }
 
@@ -215,7 +226,7 @@ impl Cluster {
                 .body(Body::from(body.clone().into_bytes()))
         };
         let answer = self.send(request, self.limits.item_timeout).await?;
-        let bytes = self.read_body(answer, self.limits.answer_bytes).await?;
+        let bytes = self.read_body(answer, TREE_BYTES).await?;
         parse(&bytes)
     }
 
@@ -229,12 +240,18 @@ impl Cluster {
         B::Error: std::error::Error + 'static,
     {
         let mut body = Incoming::new(self, answer.into_body());
-        let mut bytes = Vec::new();
+        let (mut bytes, mut large) = (Vec::new(), None);
         while let Some(chunk) = body.next().await? {
-            if bytes.len() + chunk.len() > limit {
+            let len = bytes.len() + chunk.len();
+            if len > limit {
                 return Err(Trouble::failed(format!(
                     "the answer has more than {limit} bytes"
                 )));
+            }
+            if len > LARGE_BYTES && large.is_none() {
+                let alone = self.large.acquire();
+                let alone = self.within(Duration::MAX, "it is not yet its turn", alone);
+                large = alone.await?.ok();
             }
             bytes.extend_from_slice(&chunk);
         }
@@ -268,6 +285,7 @@ impl Cluster {
         let answer = self.send_any(request, limit).await?;
         let status = answer.status();
         if status.is_success() {
+            refuse_web_page(&answer)?;
             return Ok(answer);
         }
         let body = self.read_body(answer, ERROR_BYTES).await;
@@ -370,6 +388,18 @@ impl Cluster {
             });
         }
     }
+}
+
+/// An API server never sends one. A proxy on the way that wants somebody to log in does, and calls
+/// it a success.
+fn refuse_web_page<B>(answer: &Response<B>) -> Result<(), Trouble> {
+    let kind = answer.headers().get(CONTENT_TYPE);
+    let is_page = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
+    if is_page && answer.status().is_success() {
+        let reason = "the answer is a web page, such as the login of a proxy on the way";
+        return Err(Trouble::failed(reason));
+    }
+    Ok(())
 }
 
 /// Whether a path leads through the API server to a pod or its kubelet. The API server does not

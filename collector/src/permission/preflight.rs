@@ -60,7 +60,7 @@ async fn by_namespace(session: &Session, all: &[Need]) -> Vec<Denied> {
         .buffer_unordered(at_once)
         .collect()
         .await;
-    // Where an authorizer cannot list its rules, nothing is known, and nothing is claimed.
+    tell_unknown(session, &rules);
     let known: BTreeMap<&String, &Vec<Value>> = rules
         .iter()
         .filter_map(|(namespace, rules)| Some((namespace, rules.as_ref()?)))
@@ -80,6 +80,23 @@ async fn by_namespace(session: &Session, all: &[Need]) -> Vec<Denied> {
             })
         })
         .collect()
+}
+
+/// Where an authorizer cannot list its rules, as a webhook cannot, nothing is known and nothing is
+/// claimed.
+fn tell_unknown(session: &Session, rules: &BTreeMap<String, Option<Vec<Value>>>) {
+    let unknown = rules.iter().filter(|(_, rules)| rules.is_none());
+    let unknown: Vec<&str> = unknown.map(|(namespace, _)| namespace.as_str()).collect();
+    if unknown.is_empty() {
+        return;
+    }
+    let place = place(&unknown, rules.len());
+    let line = format!(
+        "cannot tell what may be read{place}, since the API server does not list all its rules; what \
+         is refused will be in the ledger"
+    );
+    session.progress.say(&line);
+    session.journal.note("warn", &line);
 }
 
 /// ` in NAMESPACES`, or nothing if it is so everywhere.

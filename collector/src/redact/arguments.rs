@@ -15,8 +15,8 @@ pub(super) fn redact(words: &mut [Value], counts: &mut Counts) {
     for word in words.iter() {
         let start = line.len();
         // A line break inside a word would part it from its flag.
-        let text = word.as_str().unwrap_or_default().bytes();
-        line.extend(text.map(|b| if b == b'\n' { b' ' } else { b }));
+        let text = word.as_str().unwrap_or_default();
+        line.extend_from_slice(text.replace("\\\n", "  ").replace('\n', " ").as_bytes());
         places.push(start..line.len());
         line.push(b' ');
     }

@@ -5,129 +5,100 @@ use std::ops::Range;
 
 use super::detect::Found;
 use super::encoded;
+use super::lines::{self, Opens};
 use super::names::{self, Smell};
-use super::value::{Bare, Cursor, Expected, Separator, Value};
+use super::value::{Bare, Behind, Cursor, Expected, Opening, Separator, Value};
+use super::{marks, prose};
 
 /// Bytes of a name that are looked at.
 const MAX_NAME: usize = 80;
 
-/// Words that stand after a name and a colon in a sentence.
-const PROSE: &[&str] = &[
-    "a",
-    "an",
-    "and",
-    "are",
-    "authentication",
-    "bad",
-    "be",
-    "been",
-    "blank",
-    "can",
-    "cannot",
-    "check",
-    "could",
-    "denied",
-    "did",
-    "does",
-    "error",
-    "exceeded",
-    "expected",
-    "expired",
-    "failed",
-    "failure",
-    "field",
-    "for",
-    "found",
-    "from",
-    "got",
-    "has",
-    "have",
-    "if",
-    "in",
-    "incorrect",
-    "invalid",
-    "is",
-    "malformed",
-    "mismatch",
-    "missing",
-    "must",
-    "no",
-    "not",
-    "of",
-    "ok",
-    "or",
-    "provided",
-    "rejected",
-    "request",
-    "required",
-    "revoked",
-    "rotated",
-    "should",
-    "signature",
-    "the",
-    "this",
-    "to",
-    "too",
-    "unable",
-    "unauthorized",
-    "unexpected",
-    "unknown",
-    "unsupported",
-    "valid",
-    "was",
-    "were",
-    "will",
-    "with",
-    "wrong",
-    "you",
-    "your",
-    "string",
-    "object",
-    "number",
-    "boolean",
-    "bool",
-    "bytes",
-    "optional",
-    "default",
-    "changed",
-    "updated",
-    "created",
-    "deleted",
-];
-
 /// Looks at the name around `at` and at what follows it.
 pub(super) fn look(text: &[u8], at: usize) -> Option<Found> {
-    let name = name_around(text, at);
-    if text.get(..name.start)?.ends_with(b"REDACTED:") {
+    // Some names are told by the sign before them.
+    let is_sign = text.get(at).is_some_and(|b| b" \"?&".contains(b));
+    let name = name_around(text, at + usize::from(is_sign));
+    let before = text.get(..name.start)?;
+    if before.ends_with(b"REDACTED:") {
         return None;
     }
     let bytes = text.get(name.clone())?;
     // Most names are not followed by a value at all, which is cheaper to see than what they say.
-    let expected = Expected {
-        bare: bare(bytes),
-        is_flag: bytes.starts_with(b"--"),
-        is_listed: is_header(bytes),
-        is_tag: opens_tag(text, &name),
-    };
-    let value = Cursor::new(text, name.end, expected).value()?;
-    if text.get(..name.start)?.ends_with(b"checksum/") {
+    let expected = expected(text, &name);
+    let behind = Cursor::new(text, name.end, expected.clone()).behind()?;
+    if before.ends_with(b"checksum/") {
         return None;
     }
     let told = std::str::from_utf8(bytes).ok()?;
     let smell = names::smell(told)?;
+    let value = match behind {
+        Behind::Value(value) => value,
+        Behind::Open(opening) => return open(text, &name, smell, opening),
+    };
     let kind = kind_of(told, &value);
     let secret = match kind {
         "authorization" => after_scheme(text, &value)?,
         "cookie" => value.range.clone(),
         _ => trimmed(text, value.range.clone())?,
     };
-    let is_secret = is_secret(
-        &String::from_utf8_lossy(text.get(secret.clone())?),
-        smell,
-        &value,
-        kind,
-    );
-    is_secret.then(|| Found::new(kind, name.start..secret.end, secret))
+    let found = text.get(secret.clone())?;
+    let is_secret = is_secret(&String::from_utf8_lossy(found), told, smell, &value);
+    // A tag's first letter tells as much as its name.
+    let start = expected.tag.map_or(name.start, |tag| tag.start);
+    is_secret.then(|| Found::new(kind, start..secret.end, secret))
+}
+
+fn expected(text: &[u8], name: &Range<usize>) -> Expected {
+    let bytes = text.get(name.clone()).unwrap_or_default();
+    let before = super::tokens::before(text, name.start);
+    let is_flag = bytes.starts_with(b"--")
+        || bytes.len() > 5
+            && bytes.starts_with(b"-")
+            && before.is_none_or(|b| matches!(b, b' ' | b'\t' | b'"' | b'\''));
+    Expected {
+        bare: bare(bytes),
+        is_flag,
+        is_listed: is_header(bytes),
+        tag: tag(text, name),
+        is_named: is_named(text, name.start),
+    }
+}
+
+/// A name at the end of a line whose value is in the next. Only a name that leaves no doubt opens
+/// one: `secret:` in YAML is mostly a volume.
+fn open(text: &[u8], name: &Range<usize>, smell: Smell, opening: Opening) -> Option<Found> {
+    let opens = match opening {
+        Opening::Alone if smell == Smell::Strong => Opens::Alone,
+        Opening::Pair if smell != Smell::IfRandom => Opens::Pair,
+        Opening::Block if smell == Smell::Strong => Opens::Block(lines::indent(text, name.start)),
+        _ => return None,
+    };
+    let rest = text.get(name.end..)?;
+    let end = name.end + memchr::memchr(b'\n', rest)?;
+    let end = end - usize::from(super::tokens::before(text, end) == Some(b'\r'));
+    Some(Found {
+        opens: Some(opens),
+        ..Found::new("assigned-secret", name.start..end, end..end)
+    })
+}
+
+/// Whether `name: ` stands before the name: it is the value of another.
+fn is_named(text: &[u8], at: usize) -> bool {
+    let before = text.get(at.saturating_sub(24)..at).unwrap_or_default();
+    let quotes = |b: &u8| b" \t\"'\\".contains(b);
+    let trim = |bytes: &[u8]| bytes.len() - bytes.iter().rev().take_while(|b| quotes(b)).count();
+    let before = before.get(..trim(before)).unwrap_or_default();
+    let Some(before) = before.strip_suffix(b":").or(before.strip_suffix(b"=")) else {
+        return false;
+    };
+    let before = before.get(..trim(before)).unwrap_or_default();
+    let ends = |word: &[u8]| {
+        let from = before.len().saturating_sub(word.len());
+        before
+            .get(from..)
+            .is_some_and(|w| w.eq_ignore_ascii_case(word))
+    };
+    ends(b"name") || ends(b"key")
 }
 
 fn name_around(text: &[u8], at: usize) -> Range<usize> {
@@ -142,12 +113,23 @@ fn name_around(text: &[u8], at: usize) -> Range<usize> {
         .take(MAX_NAME)
         .take_while(|b| of_name(b))
         .count();
-    at - back..at + forth
+    marks::own_start(text, at - back, at + forth)..at + forth
 }
 
-/// Whether the name is that of an XML element.
-fn opens_tag(text: &[u8], name: &Range<usize>) -> bool {
-    super::tokens::before(text, name.start) == Some(b'<') && text.get(name.end) == Some(&b'>')
+/// The XML tag that the name is in, up to what it encloses.
+fn tag(text: &[u8], name: &Range<usize>) -> Option<Range<usize>> {
+    let before = text.get(name.start.saturating_sub(24)..name.start)?;
+    let prefix = before.strip_suffix(b":").map_or(0, |before| {
+        let of_prefix = |b: &&u8| b.is_ascii_alphanumeric();
+        1 + before.iter().rev().take_while(of_prefix).count()
+    });
+    (super::tokens::before(text, name.start - prefix) == Some(b'<')).then_some(())?;
+    let rest = text.get(name.end..)?;
+    let rest = rest.get(..200).unwrap_or(rest);
+    let end = memchr::memchr3(b'>', b'\n', b'<', rest)?;
+    let has_attributes = matches!(rest.first(), Some(b' ' | b'>'));
+    (rest.get(end) == Some(&b'>') && has_attributes && !rest.get(..end)?.ends_with(b"/"))
+        .then(|| name.start - prefix - 1..name.end + end + 1)
 }
 
 fn is_header(name: &[u8]) -> bool {
@@ -208,40 +190,43 @@ fn trimmed(text: &[u8], range: Range<usize>) -> Option<Range<usize>> {
     (len > 0).then(|| range.start + blank..range.start + blank + len)
 }
 
-fn is_secret(secret: &str, smell: Smell, value: &Value, kind: &str) -> bool {
+fn is_secret(secret: &str, name: &str, smell: Smell, value: &Value) -> bool {
     if names::is_harmless(secret) || secret.contains("[REDACTED:") && secret.len() < 40 {
         return false;
     }
     let is_plain = value.separator == Separator::Colon && !value.is_quoted;
-    match (kind, smell) {
-        (_, _) if value.separator == Separator::Gap => names::looks_random(secret),
+    match (kind_of(name, value), smell) {
+        (_, _) if value.separator == Separator::Gap => {
+            names::looks_random(secret) || names::is_password(name) && is_mixed(secret)
+        }
         ("cookie", _) => secret.contains('='),
         ("authorization", _) => !is_sentence(secret, value) && secret.len() >= 4,
         (_, Smell::IfRandom) => {
-            names::looks_random(secret) || encoded::is_user_and_password(secret.as_bytes())
+            // A query goes on behind it.
+            let first = secret.split('&').next().unwrap_or_default();
+            names::looks_random(first) || encoded::is_user_and_password(first.as_bytes())
         }
-        (_, Smell::Strong) if is_plain || value.separator == Separator::Space => !is_prose(secret),
+        (_, Smell::Strong) if is_plain || value.separator == Separator::Space => {
+            !prose::is_prose(secret)
+        }
         (_, Smell::Strong) => true,
-        (_, Smell::Weak) if value.separator == Separator::Space => !is_word(secret),
-        (_, Smell::Weak) if is_plain => !is_word(secret) && !names::is_object_name(secret),
-        (_, Smell::Weak) => !names::is_object_name(secret) && !is_prose(secret),
+        (_, Smell::Weak) if value.separator == Separator::Space => !prose::is_word(secret),
+        (_, Smell::Weak) if is_plain => !prose::is_word(secret) && !names::is_object_name(secret),
+        (_, Smell::Weak) => !names::is_object_name(secret) && !prose::is_prose(secret),
     }
+}
+
+/// Letters and digits that stand in no word or name.
+fn is_mixed(text: &str) -> bool {
+    let has = |of: fn(&u8) -> bool| text.as_bytes().iter().any(of);
+    text.len() >= 8
+        && has(u8::is_ascii_digit)
+        && has(u8::is_ascii_alphabetic)
+        && !names::is_object_name(text)
 }
 
 /// `Authorization: denied by server policy`: small letters and spaces only.
 fn is_sentence(text: &str, value: &Value) -> bool {
     let of_words = |b: u8| b.is_ascii_lowercase() || b" ,.:;'()-/_".contains(&b);
     !value.is_quoted && text.len() < 120 && text.bytes().all(of_words)
-}
-
-fn is_prose(text: &str) -> bool {
-    let word = text.trim_matches(|c: char| !c.is_ascii_alphanumeric());
-    PROSE.iter().any(|p| word.eq_ignore_ascii_case(p))
-}
-
-/// Letters only, no capital after the first.
-pub(super) fn is_word(text: &str) -> bool {
-    let text = text.trim_end_matches(['.', ':', ',', '!']);
-    let small = |b: u8| b.is_ascii_lowercase() || matches!(b, b'-' | b'_' | b'\'');
-    text.len() < 32 && text.bytes().skip(1).all(small)
 }

@@ -7,12 +7,13 @@ use std::ops::Range;
 use std::sync::LazyLock;
 
 use super::anchors::Anchors;
+use super::lines::Opens;
 use super::tokens::{self, JSON_BEGINNINGS, SHAPES};
 use super::windows::{self, WINDOWS};
-use super::{assigned, encoded, urls};
+use super::{assigned, encoded, prose, urls};
 
-/// How often base64 is decoded over.
-const DEPTH: usize = 3;
+/// How often base64 is decoded over, and one: the last time is only looked at.
+pub(super) const DEPTH: usize = 4;
 
 /// Who looks closer at a place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,12 +23,14 @@ pub(super) enum Detector {
     Jwt,
     /// A name that may be a secret's.
     Name,
-    /// A URL's authority so many bytes on.
-    Url(usize),
+    /// A URL, at its colon or the letter before it.
+    Url,
     /// The end of a Go driver's `user:password@`.
     Dsn,
     /// `Bearer` or `Basic` without a name before it.
     Scheme,
+    /// The beginning of something in PEM form.
+    Pem,
     /// The pattern of this number in [`WINDOWS`].
     Window(usize),
 }
@@ -40,8 +43,8 @@ pub(super) struct Found {
     pub(super) whole: Range<usize>,
     /// What must go.
     pub(super) secret: Range<usize>,
-    /// Whether it may go on in the lines that follow.
-    pub(super) goes_on: bool,
+    /// How it may go on in the lines that follow. If all of it is there, nothing of this line goes.
+    pub(super) opens: Option<Opens>,
 }
 
 impl Found {
@@ -50,15 +53,15 @@ impl Found {
             kind,
             whole,
             secret,
-            goes_on: false,
+            opens: None,
         }
     }
 
     /// A run of base64.
     pub(super) fn encoded(run: Range<usize>) -> Self {
-        let goes_on = run.len() >= 60;
+        let opens = (run.len() >= 60).then_some(Opens::Encoded);
         Self {
-            goes_on,
+            opens,
             ..Self::new("encoded-secret", run.clone(), run)
         }
     }
@@ -68,6 +71,7 @@ impl Found {
 const NAMES: &[&str] = &[
     "pass", "secr", "toke", "cred", "riza", "cook", "nstr", "n_st", "n-st", "sess", "mnem", "keyt",
     "keyp", "keyd", "key_", "key-", "atur", "lice", "seed", "cfg\"", "webh", "_asp", "sert",
+    "?cod", "&cod", "saml", "b-te", "t-ap",
 ];
 const SHORT_NAMES: &[&str] = &[
     "uth", "key", "pwd", "dsn", "jwt", "pat", "sig", "sid", "psk", "otp", "sas",
@@ -112,13 +116,16 @@ fn anchors() -> Vec<([u8; 4], Detector)> {
         add(
             &[letter, b':', b'/', b'/'],
             &mut std::iter::empty(),
-            Detector::Url(4),
+            Detector::Url,
         );
     }
-    add(b":\\/\\", &mut std::iter::empty(), Detector::Url(5));
+    for slashes in [b":\\/\\", b":\\\\/", b":\\\\\\"] {
+        add(slashes, &mut std::iter::empty(), Detector::Url);
+    }
     for network in [b"@tcp", b"@udp", b"@uni"] {
         add(network, &mut std::iter::empty(), Detector::Dsn);
     }
+    add(b"begi", &mut std::iter::empty(), Detector::Pem);
     for scheme in [b"bear", b"basi"] {
         add(scheme, &mut std::iter::empty(), Detector::Scheme);
     }
@@ -136,15 +143,20 @@ pub(super) fn find(text: &[u8]) -> Vec<Found> {
     find_within(text, DEPTH)
 }
 
-/// Whether there is a secret in text that was decoded and may be decoded `depth` times more.
-pub(super) fn holds_secret(text: &[u8], depth: usize) -> bool {
-    depth > 0 && !find_within(text, depth - 1).is_empty()
-}
-
-fn find_within(text: &[u8], depth: usize) -> Vec<Found> {
+/// All secrets of a text in which base64 is decoded `depth` times over.
+pub(super) fn find_within(text: &[u8], depth: usize) -> Vec<Found> {
     let mut found = Vec::new();
+    // A name within the value of another says nothing more.
+    let mut named = 0;
     ANCHORS.scan(text, &mut |at, detector| {
-        look(detector, text, at, &mut found);
+        if detector != Detector::Name {
+            look(detector, text, at, &mut found);
+        } else if at >= named {
+            let before = found.len();
+            look(detector, text, at, &mut found);
+            let new: &[Found] = found.get(before..).unwrap_or_default();
+            named = new.last().map_or(named, |found| found.secret.end);
+        }
     });
     if depth > 0 {
         encoded::find(text, depth, &mut found);
@@ -159,9 +171,10 @@ fn find_within(text: &[u8], depth: usize) -> Vec<Found> {
 fn look(detector: Detector, text: &[u8], at: usize, found: &mut Vec<Found>) {
     match detector {
         Detector::Name => found.extend(assigned::look(text, at)),
-        Detector::Url(authority) => urls::credentials(text, at + authority, found),
+        Detector::Url => urls::credentials(text, at, found),
         Detector::Dsn => found.extend(urls::dsn(text, at)),
         Detector::Scheme => found.extend(scheme(text, at)),
+        Detector::Pem => found.extend(pem(text, at)),
         Detector::Jwt => {
             let jwt = tokens::jwt(text, at);
             found.extend(jwt.map(|range| Found::new("jwt", range.clone(), range)));
@@ -183,11 +196,9 @@ fn merged(found: Vec<Found>) -> Vec<Found> {
     for next in found {
         match all.last_mut() {
             Some(last) if next.secret.start < last.secret.end => {
-                last.goes_on = if next.secret.end >= last.secret.end {
-                    next.goes_on
-                } else {
-                    last.goes_on
-                };
+                if next.secret.end >= last.secret.end {
+                    last.opens = next.opens;
+                }
                 last.secret.end = last.secret.end.max(next.secret.end);
                 last.whole.start = last.whole.start.min(next.whole.start);
                 last.whole.end = last.whole.end.max(next.whole.end);
@@ -196,6 +207,21 @@ fn merged(found: Vec<Found>) -> Vec<Found> {
         }
     }
     all
+}
+
+/// A certificate or public key that begins at the end of a line. Names stand in it in plain text,
+/// so that its lines of base64 could be taken for encoded text.
+fn pem(text: &[u8], at: usize) -> Option<Found> {
+    let label = text.get(at..)?.strip_prefix(b"BEGIN ")?;
+    let of_label = |b: &&u8| b.is_ascii_uppercase() || b.is_ascii_digit() || **b == b' ';
+    let len = label.iter().take(60).take_while(of_label).count();
+    let rest = label.get(len..)?.strip_prefix(b"-----")?;
+    let end = at + 6 + len + 5;
+    let is_public = memchr::memmem::find(label.get(..len)?, b"PRIVATE").is_none();
+    (is_public && matches!(rest, [b'\n', ..] | [b'\r', b'\n', ..])).then(|| Found {
+        opens: Some(Opens::Pem),
+        ..Found::new("certificate", at..end, end..end)
+    })
 }
 
 /// `Bearer x` or `Basic x` wherever it stands.
@@ -230,7 +256,7 @@ fn scheme(text: &[u8], at: usize) -> Option<Found> {
     let is_secret = if is_basic {
         value.len() >= 4 && encoded::is_user_and_password(value)
     } else {
-        value.len() >= 6 && !assigned::is_word(told) && !is_realm
+        value.len() >= 6 && !prose::is_word(told) && !is_realm
     };
     let kind = if is_basic { "basic" } else { "bearer" };
     (gap > 0 && is_secret).then(|| Found::new(kind, at..secret.end, secret))

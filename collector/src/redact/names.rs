@@ -29,7 +29,10 @@ static STRONG: LazyLock<Option<Regex>> = LazyLock::new(|| {
         routing|root|admin)[-_.]?key([-_.]?(pem|data|base64|b64|der|jwk))?$|keypem|key-data|\
         authorization|cookie|conn(ection)?[-_.]?str|[-_.](pwd|pass|pw|dsn|pat|jwt)$|\
         ^(pass|pw|pwd|dsn|jwt|pwd_[a-z]+|apikey|keytab|mnemonic|psk|otp|totp)$|pre[-_.]?shared|\
-        seed[-_.]?phrase|htpasswd|dockerconfigjson|dockercfg|credentials?$";
+        seed[-_.]?phrase|htpasswd|dockerconfigjson|dockercfg|credentials?$|\
+        (store|key|db|user|root|admin|ldap|bind|http|ftp|smtp|proxy|mysql|redis|sudo)pass$|\
+        (php|j)sess(ion)?id$|connect\\.sid$|^saml(request|response|art)$|^x-honeycomb-team$|\
+        ^x-jfrog-art-api$|userpassword$";
     Regex::new(words).ok()
 });
 
@@ -53,7 +56,7 @@ static ABOUT: LazyLock<Option<Regex>> = LazyLock::new(|| {
         format|issuer|count|size|limit|ref|mount|volume|provider|refresh|interval|class|\
         projection|reviews?|required|length|policy|rotation|url|uri|endpoint|host|port|\
         controller|requests?|usage|hash|digest|checksum|sha(1|256|512)|at|age|field|selector|\
-        generator|store|manager|status|state|template|prefix|suffix|index|num|total)s?$";
+        generator|store|manager|status|state|template|prefix|suffix|index|num|total|stdin)s?$";
     Regex::new(ends).ok()
 });
 
@@ -194,6 +197,23 @@ pub(super) fn looks_random(value: &str) -> bool {
     let is_hex = value.len() >= 32 && digits > 0 && value.bytes().all(|b| b.is_ascii_hexdigit());
     let is_mixed = small > 0 && capital > 0 && digits > 0 && words(value) * 20 <= value.len() * 11;
     (is_hex || is_mixed) && entropy(value) > 3.0
+}
+
+/// Whether letters of both cases and digits were drawn at random, without words between them.
+pub(super) fn is_drawn(value: &str) -> bool {
+    let count = |of: fn(&u8) -> bool| value.bytes().filter(of).count();
+    let least = value.len() / 12;
+    count(u8::is_ascii_lowercase) > least
+        && count(u8::is_ascii_uppercase) > least
+        && count(u8::is_ascii_digit) > 0
+        && words(value) * 20 <= value.len() * 11
+        && entropy(value) > 3.5
+}
+
+/// Whether a name is that of a password.
+pub(super) fn is_password(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    name.contains("pass") || name.contains("pwd")
 }
 
 /// Letters that stand in runs of four or more small ones, as they do in words.

@@ -3,10 +3,13 @@
 use serde_json::{Map, Value};
 
 use super::text::redact_string;
-use super::{Counts, arguments, marker, names, yaml};
+use super::{Counts, arguments, marker, names, redact_line, yaml};
 use crate::sources::ALLOWED_CONFIG_MAPS;
 
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+/// Bytes of a key that may be a token. Most names of fields are shorter.
+const LEAST_KEY: usize = 16;
 
 /// How deep values are walked. The API server itself refuses deeper objects.
 const MAX_DEPTH: usize = 128;
@@ -74,6 +77,7 @@ fn walk_map(map: &mut Map<String, Value>, inherited: Kind, depth: usize, counts:
     pair(map, counts);
     key_in_json(map, counts);
     let is_allowed = kind != Kind::ConfigMap || is_allowed(map);
+    keys(map, counts);
     for (key, value) in map.iter_mut() {
         match (key.as_str(), &mut *value) {
             ("data" | "stringData" | "binaryData", Value::Object(data)) if kind == Kind::Secret => {
@@ -87,14 +91,42 @@ fn walk_map(map: &mut Map<String, Value>, inherited: Kind, depth: usize, counts:
             }
             ("annotations", Value::Object(annotations)) => drop_last_applied(annotations, counts),
             ("args" | "command", Value::Array(words)) => arguments::redact(words, counts),
-            // Labels choose objects, and no secret can.
-            ("labels" | "matchLabels", Value::Object(_)) => continue,
+            // Labels choose objects, so that their names say nothing of secrets.
+            ("labels" | "matchLabels", Value::Object(labels)) => {
+                label_values(labels, counts);
+                continue;
+            }
             (_, Value::String(text)) => field(key, text, counts),
             _ => {}
         }
         // What lies below no longer is the object itself, but a list's items still are.
         let below = if key == "items" { kind } else { Kind::Other };
         walk(value, below, depth - 1, counts);
+    }
+}
+
+/// Keys that are tokens themselves.
+fn keys(map: &mut Map<String, Value>, counts: &mut Counts) {
+    let is_long = |key: &&String| key.len() >= LEAST_KEY;
+    let redacted = |key: &String| {
+        let mut clean = key.clone();
+        redact_line(&mut clean, counts);
+        (clean != *key).then(|| (key.clone(), clean))
+    };
+    let renamed: Vec<(String, String)> = map.keys().filter(is_long).filter_map(redacted).collect();
+    for (key, clean) in renamed {
+        if let Some(value) = map.remove(&key) {
+            map.insert(clean, value);
+        }
+    }
+}
+
+fn label_values(labels: &mut Map<String, Value>, counts: &mut Counts) {
+    keys(labels, counts);
+    for value in labels.values_mut() {
+        if let Value::String(text) = value {
+            redact_line(text, counts);
+        }
     }
 }
 

@@ -1,8 +1,8 @@
 //! Redacts a stream of lines, whatever the borders of the chunks it comes in.
 
 use super::detect::{self, Found};
-use super::private_key::{self, Inside, Part};
-use super::{Counts, marker};
+use super::lines::{Open, Part};
+use super::{Counts, marker, private_key};
 
 /// Bytes of a line that are judged at once; a longer line is cut where no secret is.
 const MAX_PIECE: usize = 1 << 20;
@@ -15,16 +15,35 @@ const GAP_WINDOW: usize = 64 << 10;
 /// Redacts text that comes in chunks. The output does not depend on where the chunks are cut.
 ///
 /// Holds back the last line until its end is seen, and at most 1 MiB of it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct TextRedactor {
     carry: Vec<u8>,
-    key: Option<Inside>,
+    /// What the last line left open.
+    open: Option<Open>,
+    /// How often base64 is decoded over.
+    depth: usize,
     /// Whether a secret that filled a whole piece goes on.
     swallowing: bool,
     counts: Counts,
 }
 
+impl Default for TextRedactor {
+    fn default() -> Self {
+        Self::new(detect::DEPTH)
+    }
+}
+
 impl TextRedactor {
+    fn new(depth: usize) -> Self {
+        Self {
+            carry: Vec::new(),
+            open: None,
+            depth,
+            swallowing: false,
+            counts: Counts::default(),
+        }
+    }
+
     /// Takes a chunk and appends to `out` what of it can be judged.
     pub fn push(&mut self, chunk: &[u8], out: &mut Vec<u8>) {
         let Some(last) = memchr::memrchr(b'\n', chunk) else {
@@ -129,8 +148,9 @@ impl TextRedactor {
     fn short_lines(&mut self, text: &[u8], out: &mut Vec<u8>) {
         let start = self.swallow(text);
         let mut rest = tail(text, start);
-        // Without a key in sight all lines are judged at once.
-        if self.key.is_none() && !private_key::may_begin(rest) {
+        // With nothing open and no key in sight all lines are judged at once.
+        let is_wide = memchr::memchr(0, rest).is_some();
+        if self.open.is_none() && !is_wide && !private_key::may_begin(rest) {
             let done = self.apply(rest, out);
             rest = tail(rest, done);
         }
@@ -139,24 +159,39 @@ impl TextRedactor {
         }
     }
 
+    /// One line, which may be in UTF-16: then it is judged without the zeros between its letters.
     fn one_line(&mut self, line: &[u8], out: &mut Vec<u8>) {
+        if memchr::memchr(0, line).is_none() {
+            return self.plain_line(line, out);
+        }
+        let plain: Vec<u8> = line.iter().copied().filter(|b| *b != 0).collect();
+        let start = out.len();
+        self.plain_line(&plain, out);
+        if out.get(start..) == Some(plain.as_slice()) {
+            out.truncate(start);
+            out.extend_from_slice(line);
+        }
+    }
+
+    fn plain_line(&mut self, line: &[u8], out: &mut Vec<u8>) {
         let mut rest = line;
-        if let Some(mut inside) = self.key.take() {
-            let text = without_break(rest);
-            match inside.judge(text) {
-                Part::Last(end) => {
-                    out.extend_from_slice(head(text, private_key::timestamp_len(text).min(end)));
-                    out.extend_from_slice(marker("private-key").as_bytes());
-                    rest = tail(rest, end);
+        if let Some(open) = self.open.take() {
+            let (kind, is_new) = open.kind();
+            match open.judge(without_break(rest)) {
+                Part::Goes(secret, open) => {
+                    out.extend_from_slice(head(rest, secret.start));
+                    out.extend_from_slice(marker(kind).as_bytes());
+                    if is_new {
+                        self.counts.add(kind);
+                    }
+                    rest = tail(rest, secret.end);
+                    self.open = open;
                 }
-                Part::Body(from, to) => {
-                    out.extend_from_slice(head(text, from));
-                    out.extend_from_slice(marker("private-key").as_bytes());
-                    out.extend_from_slice(tail(rest, to));
-                    self.key = Some(inside);
-                    return;
-                }
+                Part::Stays(open) => self.open = Some(open),
                 Part::Other => {}
+            }
+            if self.open.is_some() {
+                return out.extend_from_slice(rest);
             }
         }
         while let Some((begin, _)) = private_key::begin(rest) {
@@ -167,7 +202,7 @@ impl TextRedactor {
             if let Some(end) = private_key::end(rest) {
                 rest = tail(rest, end);
             } else {
-                self.key = Some(Inside::default());
+                self.open = Some(Open::key());
                 rest = tail(rest, without_break(rest).len());
             }
         }
@@ -178,31 +213,44 @@ impl TextRedactor {
     /// how far it came.
     fn apply(&mut self, text: &[u8], out: &mut Vec<u8>) -> usize {
         let mut done = 0;
-        for Found {
-            kind,
-            secret,
-            goes_on,
-            ..
-        } in detect::find(text)
-        {
+        for found in detect::find_within(text, self.depth) {
+            let Found {
+                kind,
+                secret,
+                opens,
+                ..
+            } = found;
             out.extend_from_slice(text.get(done..secret.start).unwrap_or_default());
-            out.extend_from_slice(marker(kind).as_bytes());
-            self.counts.add(kind);
+            if !secret.is_empty() {
+                out.extend_from_slice(marker(kind).as_bytes());
+                self.counts.add(kind);
+            }
             done = secret.end;
             let break_len = match tail(text, done) {
                 [b'\n', ..] => 1,
                 [b'\r', b'\n', ..] => 2,
                 _ => continue,
             };
-            if goes_on {
+            if let Some(opens) = opens {
                 out.extend_from_slice(head(tail(text, done), break_len));
-                self.key = Some(Inside::encoded());
+                self.open = Some(Open::new(opens));
                 return done + break_len;
             }
         }
         out.extend_from_slice(tail(text, done));
         text.len()
     }
+}
+
+/// Whether there is a secret in text that was decoded and may be decoded `depth` times more.
+pub(super) fn holds_secret(text: &[u8], depth: usize) -> bool {
+    let Some(depth) = depth.checked_sub(1) else {
+        return false;
+    };
+    let mut redactor = TextRedactor::new(depth);
+    let mut out = Vec::with_capacity(text.len());
+    redactor.push(text, &mut out);
+    !redactor.finish(&mut out).is_empty()
 }
 
 /// Redacts one string as a text of its own; `None` if there was nothing to take out.

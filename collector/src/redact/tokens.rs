@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use super::marks;
+
 /// Characters that a token's body is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Alphabet {
@@ -157,6 +159,27 @@ pub(super) const SHAPES: &[Shape] = &[
     shape("fly-token", "fo1_", Url, 30),
     shape("artifactory-key", "AKCp", Word, 60),
     shape("age-key", "AGE-SECRET-KEY-", Capital, 40),
+    shape("typeform-token", "tfp_", Url, 30),
+    shape("age-key", "AGE-PLUGIN-", Url, 40),
+    shape("minisign-key", "RWRTY0Iy", Base64, 60),
+    shape("artifactory-key", "cmVmdGtu", Word, 40),
+    shape("honeycomb-key", "hcaik_", Word, 30),
+    shape("dynatrace-token", "dt0c01.", Url, 60),
+    shape("dynatrace-token", "dt0s01.", Url, 60),
+    shape("1password-token", "ops_eyJ", Base64, 60),
+    shape("sonar-token", "squ_", Hex, 40),
+    shape("sonar-token", "sqp_", Hex, 40),
+    shape("sonar-token", "sqa_", Hex, 40),
+    shape("posthog-key", "phx_", Word, 30),
+    shape("readme-key", "rdme_", Word, 40),
+    shape("prefect-key", "pnu_", Word, 30),
+    shape("prefect-key", "pnb_", Word, 30),
+    shape("sourcegraph-token", "sgp_", Word, 40),
+    shape("hubspot-token", "pat-na1-", Url, 30),
+    shape("hubspot-token", "pat-eu1-", Url, 30),
+    shape("crates-token", "cio", Word, 32),
+    shape("nuget-key", "oy2", Word, 43),
+    shape("encoded-secret", "H4sIAAAA", Base64, 16),
     shape("facebook-token", "EAAC", Word, 60),
     shape("ssh-key", "b3BlbnNzaC1rZXktdjE", Base64, 20),
 ];
@@ -164,8 +187,7 @@ pub(super) const SHAPES: &[Shape] = &[
 /// The token of this shape that begins at `at`.
 pub(super) fn at(shape: &Shape, text: &[u8], at: usize) -> Option<Range<usize>> {
     let rest = text.get(at..)?.strip_prefix(shape.prefix.as_bytes())?;
-    let joined = |b: &u8| b.is_ascii_alphanumeric();
-    if before(text, at).is_some_and(|b| joined(&b)) {
+    if marks::is_joined(text, at) {
         return None;
     }
     let len = rest.iter().take_while(|b| shape.body.has(**b)).count();
@@ -208,7 +230,8 @@ pub(super) fn jwt(text: &[u8], at: usize) -> Option<Range<usize>> {
         .iter()
         .any(|b| rest.starts_with(b.as_bytes()));
     let in_part = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'=');
-    if !is_header || before(text, at).is_some_and(|b| in_part(&b) && b != b'=') {
+    let is_joined = matches!(before(text, at), Some(b'_' | b'-')) || marks::is_joined(text, at);
+    if !is_header || is_joined {
         return None;
     }
     let (mut end, mut parts, mut chars) = (0, 0, 0);

@@ -8,8 +8,12 @@ use super::names;
 /// Bytes of a URL's authority that are looked at.
 const MAX_AUTHORITY: usize = 900;
 
-/// The credentials of the URL whose authority begins at `start`. There may be several hosts.
-pub(super) fn credentials(text: &[u8], start: usize, found: &mut Vec<Found>) {
+/// The credentials of the URL whose colon is at `at` or behind it. There may be several hosts.
+pub(super) fn credentials(text: &[u8], at: usize, found: &mut Vec<Found>) {
+    let colon = at + usize::from(text.get(at) != Some(&b':'));
+    let slashes = text.get(colon + 1..).unwrap_or_default();
+    let slashes = slashes.iter().take(20).take_while(|b| b"/\\".contains(b));
+    let start = colon + 1 + slashes.count();
     let rest = text.get(start..).unwrap_or_default();
     let rest = rest.get(..MAX_AUTHORITY).unwrap_or(rest);
     let ends = |b: &u8| b.is_ascii_whitespace() || b.is_ascii_control() || b"\"'`<>\\".contains(b);

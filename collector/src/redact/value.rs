@@ -2,6 +2,9 @@
 
 use std::ops::Range;
 
+use super::extent::{bare, cookies, credentials, quoted};
+use super::marks;
+
 /// Bytes of a value that are looked at; more of a longer one belongs to it all the same.
 const MAX_VALUE: usize = 64 << 10;
 
@@ -16,6 +19,25 @@ pub(super) enum Separator {
     Space,
     /// A blank, a bar or the word `is`, as in a sentence or a table.
     Gap,
+}
+
+/// What stands behind a name.
+#[derive(Debug, Clone)]
+pub(super) enum Behind {
+    Value(Value),
+    /// The line ends before the value.
+    Open(Opening),
+}
+
+/// How a line ends whose value stands in the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Opening {
+    /// The value is the next line.
+    Alone,
+    /// All lines that are further in.
+    Block,
+    /// The next line calls it `value`.
+    Pair,
 }
 
 /// A value and how it was written.
@@ -38,23 +60,27 @@ pub(super) enum Bare {
 }
 
 /// What is known of a value from its name.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Expected {
     pub(super) bare: Bare,
     /// Whether a blank is enough between name and value.
     pub(super) is_flag: bool,
     /// Whether it may be the next string of a list.
     pub(super) is_listed: bool,
-    /// Whether it is enclosed in XML's tags.
-    pub(super) is_tag: bool,
+    /// The XML tag that the name is in.
+    pub(super) tag: Option<Range<usize>>,
+    /// Whether it is itself the value of a `name`.
+    pub(super) is_named: bool,
 }
 
 /// What a value is enclosed in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Enclosure {
+enum Enclosure<'a> {
     None,
     /// A quotation mark, behind so many backslashes.
     Quote(u8, usize),
+    /// A quotation mark in other letters, such as `&quot;`.
+    Mark(&'a [u8]),
     Bracket(u8),
 }
 
@@ -71,34 +97,173 @@ impl<'a> Cursor<'a> {
         Self { text, at, expected }
     }
 
-    /// The value behind a name that ends here.
-    pub(super) fn value(mut self) -> Option<Value> {
-        if self.expected.is_tag {
-            self.at += 1;
-            return self.until(Enclosure::Bracket(b'<'), Separator::Equals);
+    /// Where a line begins that may be a value.
+    pub(super) fn in_line(text: &'a [u8], at: usize) -> Self {
+        let expected = Expected {
+            bare: Bare::Word,
+            is_flag: false,
+            is_listed: false,
+            tag: None,
+            is_named: false,
+        };
+        Self { text, at, expected }
+    }
+
+    /// What stands behind a name that ends here.
+    pub(super) fn behind(mut self) -> Option<Behind> {
+        if let Some(tag) = &self.expected.tag
+            && let Some(found) = self.clone().enclosed_by_tags(tag.end)
+        {
+            return Some(found);
         }
-        let quotes = self.skip(|b| b"\"'`\\".contains(&b), 24);
+        let quotes = self.quotes();
         let blanks = self.skip(blank, 16);
         self.skip(|b| b == b']' || b == b')', 2);
+        if self.expected.is_named && self.ends_pair() {
+            return Some(Behind::Open(Opening::Pair));
+        }
+        let is_broken = self.line_break();
         if self.peek() == Some(b',') {
             let is_list = self.expected.is_listed && quotes > 0;
-            return self.clone().paired().or_else(|| self.listed(is_list));
+            let value = self.clone().paired().or_else(|| self.listed(is_list));
+            return value.map(Behind::Value);
         }
         let blanks = blanks + self.skip(blank, 16);
-        if blanks > 0
+        if (blanks > 0 || is_broken)
             && self
                 .rest()
                 .get(..5)
                 .is_some_and(|w| w.eq_ignore_ascii_case(b"value"))
         {
-            return self.pair_value();
+            return self.pair_value().map(Behind::Value);
         }
         let separator = match self.separator() {
             Some(separator) => separator,
             None if self.expected.is_flag && blanks > 0 => Separator::Space,
             None => self.gap(blanks)?,
         };
-        self.enclosed(separator)
+        self.opened(separator)
+    }
+
+    /// What stands in an XML element whose tag ends here.
+    fn enclosed_by_tags(mut self, at: usize) -> Option<Behind> {
+        self.at = at;
+        self.line_break();
+        if self.is_at_end() {
+            return Some(Behind::Open(Opening::Alone));
+        }
+        let value = self.until(Enclosure::Bracket(b'<'), Separator::Equals);
+        value.map(Behind::Value)
+    }
+
+    /// The value here or, if nothing more is in the line, in the next.
+    fn opened(mut self, separator: Separator) -> Option<Behind> {
+        if separator == Separator::Gap {
+            return self.enclosed(separator).map(Behind::Value);
+        }
+        let rest = self.rest();
+        let block = rest
+            .iter()
+            .take(3)
+            .take_while(|b| b"|>+-".contains(b))
+            .count();
+        let is_block = matches!(rest.first(), Some(b'|' | b'>'));
+        let skipped = if is_block { block } else { 0 };
+        self.at += skipped;
+        let before = self.at;
+        if self.line_break() {
+            self.quotes();
+            return self.enclosed(separator).map(Behind::Value);
+        }
+        if self.is_at_end() {
+            let opening = if is_block {
+                Opening::Block
+            } else {
+                Opening::Alone
+            };
+            return Some(Behind::Open(opening));
+        }
+        self.at = before - skipped;
+        self.enclosed(separator).map(Behind::Value)
+    }
+
+    /// A value that stands in a line of its own, but for punctuation.
+    pub(super) fn alone(mut self) -> Option<Value> {
+        self.skip(blank, 80);
+        let mut value = self.clone().enclosed(Separator::Equals)?;
+        let text = self.text;
+        let after = text.get(value.range.end..).unwrap_or_default();
+        let is_last = after.iter().all(|b| b"\"'`,;)]}\\<>/ \t\r".contains(b));
+        let found = text.get(value.range.clone()).unwrap_or_default();
+        let trimmed = found.iter().rev().take_while(|b| b",;".contains(b)).count();
+        value.range.end -= trimmed;
+        let is_whole = is_last || value.is_quoted;
+        (is_whole && !found.ends_with(b":") && value.range.len() > 3).then_some(value)
+    }
+
+    /// `value: x` in a line of its own.
+    pub(super) fn named(mut self) -> Option<Value> {
+        self.skip(|b| blank(b) || b"\"'\\".contains(&b), 80);
+        self.pair_value()
+    }
+
+    /// Whether nothing but a comma and the line's end follows.
+    fn ends_pair(&self) -> bool {
+        let mut here = self.clone();
+        here.skip(|b| b == b',', 1);
+        here.is_at_end()
+    }
+
+    /// Whether the line ends here, or goes on behind a backslash.
+    fn is_at_end(&self) -> bool {
+        let rest = self.rest();
+        let line = memchr::memchr2(b'\n', b'\r', rest);
+        let Some(line) = line.and_then(|end| rest.get(..end)) else {
+            return false;
+        };
+        line.iter().all(|b| blank(*b) || *b == b'\\') && line.len() < 16
+    }
+
+    /// Steps over a line break that is written as `\n`, with what indents the next line.
+    fn line_break(&mut self) -> bool {
+        let rest = self.rest();
+        let slashes = rest.iter().take(16).take_while(|b| **b == b'\\').count();
+        let is_escape = slashes > 0 || self.before() == Some(b'\\');
+        let broken = match rest.get(slashes..) {
+            Some([b'r', b'\\', more @ ..]) if is_escape => {
+                let again = more.iter().take_while(|b| **b == b'\\').count();
+                (more.get(again) == Some(&b'n')).then_some(slashes + 3 + again)
+            }
+            Some([b'n', ..]) if is_escape => Some(slashes + 1),
+            _ => None,
+        };
+        self.at += broken.unwrap_or_default();
+        if broken.is_some() {
+            self.skip(blank, 80);
+        }
+        broken.is_some()
+    }
+
+    /// Steps over quotation marks and colours, and says over how many bytes.
+    fn quotes(&mut self) -> usize {
+        let start = self.at;
+        while self.at - start < 64 {
+            let len = match self.peek() {
+                Some(b'"' | b'\'' | b'`' | b'\\') => 1,
+                _ => marks::quote(self.text, self.at)
+                    .or_else(|| marks::colour(self.text, self.at))
+                    .unwrap_or_default(),
+            };
+            if len == 0 {
+                break;
+            }
+            self.at += len;
+        }
+        self.at - start
+    }
+
+    fn before(&self) -> Option<u8> {
+        self.text.get(self.at.checked_sub(1)?).copied()
     }
 
     /// `password is x`, `password x`, `password|x`.
@@ -116,6 +281,8 @@ impl<'a> Cursor<'a> {
     /// `"name": "X", "value": "secret"` and `Name:X,Value:secret`.
     fn paired(mut self) -> Option<Value> {
         self.at += 1;
+        self.skip(blank, 16);
+        self.line_break();
         self.skip(|b| blank(b) || b"\"'\\".contains(&b), 24);
         self.pair_value()
     }
@@ -150,12 +317,15 @@ impl<'a> Cursor<'a> {
             // JSON's way to write an equals sign, whose backslash is behind us.
             [b'u', b'0', b'0', b'3', b'd' | b'D', ..] => (Separator::Equals, 5),
             [b'=', ..] => (Separator::Equals, 1),
-            [b'%', b'3', b'D' | b'd', ..] => (Separator::Equals, 3),
             [b':', ..] => (Separator::Colon, 1),
-            _ => return None,
+            _ => (Separator::Equals, marks::separator(rest)?),
         };
         self.at += len;
         self.skip(blank, 16);
+        if let Some(colour) = marks::colour(self.text, self.at) {
+            self.at += colour;
+            self.skip(blank, 16);
+        }
         Some(separator)
     }
 
@@ -174,8 +344,14 @@ impl<'a> Cursor<'a> {
                     enclosure = Enclosure::Bracket(b']');
                     self.at += 1;
                 }
-                Some(b'{' | b'&' | b'|' | b'>') if slashes == 0 => return None,
                 Some(b'b') if matches!(self.rest(), [b'b', b'"' | b'\'', ..]) => self.at += 1,
+                _ if let Some(len) = marks::quote(self.text, self.at + slashes) => {
+                    let mark = self.rest().get(slashes..slashes + len).unwrap_or_default();
+                    enclosure = Enclosure::Mark(mark);
+                    self.at += slashes + len;
+                    break;
+                }
+                Some(b'{' | b'&' | b'|' | b'>') if slashes == 0 => return None,
                 _ => match wrapper(self.rest()) {
                     Some(len) => {
                         enclosure = Enclosure::Bracket(b')');
@@ -188,13 +364,14 @@ impl<'a> Cursor<'a> {
         self.until(enclosure, separator)
     }
 
-    fn until(self, enclosure: Enclosure, separator: Separator) -> Option<Value> {
+    fn until(self, enclosure: Enclosure<'_>, separator: Separator) -> Option<Value> {
         let rest = self.rest();
         let rest = rest.get(..MAX_VALUE).unwrap_or(rest);
         let line =
             memchr::memchr2(b'\n', b'\r', rest).map_or(rest, |end| rest.get(..end).unwrap_or(rest));
         let len = match enclosure {
             Enclosure::Quote(quote, slashes) => quoted(line, quote, slashes),
+            Enclosure::Mark(mark) => memchr::memmem::find(line, mark).unwrap_or(line.len()),
             Enclosure::Bracket(close) => memchr::memchr(close, line).unwrap_or(line.len()),
             Enclosure::None => match self.expected.bare {
                 Bare::Word => bare(line),
@@ -243,132 +420,4 @@ fn wrapper(text: &[u8]) -> Option<usize> {
         .count();
     let is_call = text.first()?.is_ascii_uppercase() && text.get(letters) == Some(&b'(');
     is_call.then_some(letters + 1)
-}
-
-/// Where a quoted value ends: at the same quotation mark behind as many backslashes or fewer.
-fn quoted(line: &[u8], quote: u8, slashes: usize) -> usize {
-    let mut run = 0;
-    for (at, byte) in line.iter().enumerate() {
-        match byte {
-            b'\\' => run += 1,
-            b if *b == quote
-                && (run <= slashes && (slashes > 0 || run == 0)
-                    || run % 2 == 0 && slashes == 0) =>
-            {
-                return at - if slashes > 0 { run } else { 0 };
-            }
-            _ => run = 0,
-        }
-    }
-    line.len()
-}
-
-/// Where a bare value ends: at a blank or a quotation mark, and at punctuation that something
-/// else follows.
-fn bare(line: &[u8]) -> usize {
-    let mut at = 0;
-    while let Some(byte) = line.get(at) {
-        let after = line.get(at + 1..).unwrap_or_default();
-        let ends = match byte {
-            b' ' | b'\t' | b'"' | b'\'' | b'`' | b'<' | b'>' => true,
-            b'\\' => after.first().is_none_or(|b| b"\"'\\nrtu".contains(b)),
-            b',' | b';' | b'&' => ends_here(after),
-            b'}' | b']' | b')' => after.first().is_none_or(|b| !b.is_ascii_alphanumeric()),
-            _ => false,
-        };
-        if ends {
-            break;
-        }
-        // A marker is a value of its own.
-        at += if line.get(at..).is_some_and(|l| l.starts_with(b"[REDACTED:")) {
-            memchr::memchr(b']', line.get(at..).unwrap_or_default()).map_or(1, |end| end + 1)
-        } else {
-            1
-        };
-    }
-    at
-}
-
-/// Where `Basic x` or `Digest a="b", c="d"` ends.
-fn credentials(line: &[u8]) -> usize {
-    let word = bare(line);
-    let blanks = line
-        .get(word..)
-        .unwrap_or_default()
-        .iter()
-        .take_while(|b| blank(**b))
-        .count();
-    let is_scheme = line
-        .get(..word)
-        .unwrap_or_default()
-        .iter()
-        .all(|b| b.is_ascii_alphanumeric() || *b == b'-');
-    let rest = line.get(word + blanks..).unwrap_or_default();
-    if !is_scheme || blanks == 0 || word > 24 {
-        return word;
-    }
-    let first = bare(rest);
-    let is_list = rest
-        .get(..first)
-        .unwrap_or_default()
-        .iter()
-        .rposition(|b| *b == b'=')
-        .is_some_and(|at| {
-            at + 1 == first
-                || !rest
-                    .get(at + 1..first)
-                    .unwrap_or_default()
-                    .iter()
-                    .all(|b| *b == b'=')
-        });
-    if is_list
-        && rest
-            .get(..first)
-            .is_some_and(|f| f.iter().any(|b| !b.is_ascii_alphanumeric()))
-    {
-        return word + blanks + parameters(rest);
-    }
-    word + blanks + first
-}
-
-/// Where `a="b", c="d"` ends: at the end of the line, or of the string that it stands in.
-fn parameters(line: &[u8]) -> usize {
-    let mut inner = None;
-    let mut slashes = 0;
-    for (at, byte) in line.iter().enumerate() {
-        match byte {
-            b'\\' => slashes += 1,
-            b'"' if *inner.get_or_insert(slashes) > slashes => return at - slashes,
-            _ => slashes = 0,
-        }
-    }
-    line.len()
-}
-
-/// Where `a=b; c=d` ends.
-fn cookies(line: &[u8]) -> usize {
-    let mut end = 0;
-    loop {
-        let rest = line.get(end..).unwrap_or_default();
-        let ends = |b: &u8| b.is_ascii_whitespace() || b"\"'`<>\\]}".contains(b);
-        end += rest.iter().position(ends).unwrap_or(rest.len());
-        let goes_on = line.get(..end).is_some_and(|l| l.ends_with(b";"));
-        if !goes_on || line.get(end) != Some(&b' ') {
-            return end;
-        }
-        end += 1;
-    }
-}
-
-/// Whether behind a comma, a semicolon or an ampersand another value begins.
-fn ends_here(after: &[u8]) -> bool {
-    let name = after
-        .iter()
-        .take(64)
-        .take_while(|b| b.is_ascii_alphanumeric() || b"_-. ".contains(b))
-        .count();
-    let next = after.get(name);
-    after.first().is_none_or(|b| b" \t\"'}])".contains(b))
-        || matches!(next, Some(b'=' | b':'))
-        || next.is_none()
 }

@@ -8,6 +8,9 @@ use regex::bytes::Regex;
 use super::detect::Found;
 use super::names;
 
+/// Bytes of a line break or colour that may stand before a word.
+const MARK: usize = 8;
+
 /// A pattern and where it is tried.
 pub(super) struct Window {
     kind: &'static str,
@@ -60,7 +63,7 @@ pub(super) const WINDOWS: &[Window] = &[
         "azure-secret",
         &["8Q~", "7Q~"],
         (4, 60),
-        r"(?:^|[^A-Za-z0-9_.~-])([A-Za-z0-9_.~-]{3}[78]Q~[A-Za-z0-9_.~-]{30,})",
+        r"(?:^|[^A-Za-z0-9_.~-]|\\[nrt]|\[[0-9;]*m)([A-Za-z0-9_.~-]{3}[78]Q~[A-Za-z0-9_.~-]{30,})",
     ),
     window(
         "terraform-token",
@@ -107,7 +110,7 @@ pub(super) const WINDOWS: &[Window] = &[
         "argument",
         &["curl", "CURL"],
         (0, 500),
-        r#"(?i)\bcurl\b.{0,400}?\s(?:-u|--user|--proxy-user|-U)[ =]?['"]?[^\s:'"]+:([^\s'"]+)"#,
+        r#"\b(?i:curl)\b.{0,400}?\s(?:-u|--user|--proxy-user|-U)[ =]?['"]?[^\s:'"]+:([^\s'"]+)"#,
     ),
     window(
         "argument",
@@ -152,6 +155,120 @@ pub(super) const WINDOWS: &[Window] = &[
         r"\blogin\s+\S+\s+password\s+(\S+)",
     ),
     window(
+        "argument",
+        &["smbc"],
+        (0, 400),
+        r#"\bsmbclient\b.{0,300}?\s-U ?['"]?[^%\s]+%([^\s'"]+)"#,
+    ),
+    window(
+        "argument",
+        &["sqlc"],
+        (0, 400),
+        r#"\bsqlcmd\b.{0,300}?\s-P ?['"]?([^\s'"-][^\s'"]*)"#,
+    ),
+    window(
+        "argument",
+        &["mqct"],
+        (8, 200),
+        r#"\brabbitmqctl\s+(?:add_user|change_password)\s+\S+\s+['"]?([^\s'"]+)"#,
+    ),
+    window(
+        "argument",
+        &["stdi"],
+        (200, 20),
+        r#"\becho\s+(?:-n\s+)?\\*['"]?([^'"|\\]+?)\\*['"]?\s*\|[^|]*--password-stdin"#,
+    ),
+    window(
+        "argument",
+        &["chpa"],
+        (200, 20),
+        r#"[^\s:'"|]+:([^\s'"|\\]+)\\*['"]?\s*\|\s*(?:sudo\s+)?chpasswd"#,
+    ),
+    window(
+        "argument",
+        &["irep", "tera", "indp", "ootp"],
+        (12, 200),
+        r#"\b(?:requirepass|masterauth|bindpw|rootpw)\s+\\*['"]?([^\s'"\\]+)"#,
+    ),
+    window(
+        "argument",
+        &["auth"],
+        (0, 200),
+        r"\bAUTH\s+(?:PLAIN|LOGIN|default)\s+([^\s\x22'\\]{8,})",
+    ),
+    window(
+        "argument",
+        &["-sec"],
+        (10, 300),
+        r#"(?i)ConvertTo-SecureString\s+(?:-String\s+)?\\*["']([^"'\\]+)"#,
+    ),
+    window(
+        "pass-phrase",
+        &["phra"],
+        (12, 200),
+        r"(?i)\bpass phrase[^:\n]{0,60}:\s*(\S+)",
+    ),
+    window(
+        "url-password",
+        &["5432"],
+        (2, 200),
+        r#":5432:[^\s:]+:[^\s:]+:([^\s'"\\]+)"#,
+    ),
+    window(
+        "url-password",
+        &["oxy=", "oxy:", "oxy\""],
+        (8, 300),
+        r#"(?i)proxy\\*['"]?\s*[=:]\s*\\*['"]?[^\s:/@'"=,]+:([^\s:@'"/]+)@"#,
+    ),
+    window(
+        "bearer",
+        &["bear"],
+        (12, 600),
+        r"\bbase64url\.bearer\.authorization\.k8s\.io\.([A-Za-z0-9_-]{12,})",
+    ),
+    window(
+        "launchdarkly-key",
+        &["sdk-", "mob-"],
+        (1, 48),
+        r"\b((?:sdk|mob)-[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})",
+    ),
+    window(
+        "k3s-token",
+        &["K10"],
+        (1, 200),
+        r"\b(K10[0-9a-f]{64}(?:::[A-Za-z0-9_.:-]+)?)",
+    ),
+    window(
+        "1password-key",
+        &["A3-"],
+        (1, 60),
+        r"\b(A3-[A-Z0-9]{6}-(?:[A-Z0-9]{6}|[A-Z0-9]{5})(?:-[A-Z0-9]{5,6}){3,5})",
+    ),
+    window(
+        "google-key",
+        &[":APA"],
+        (40, 300),
+        r"\b(AAAA[A-Za-z0-9_-]{5,20}:APA91[A-Za-z0-9_-]{60,})",
+    ),
+    window(
+        "azure-secret",
+        &["AZDO", "+ACR"],
+        (90, 30),
+        r"([A-Za-z0-9]{40,}AZDO[A-Za-z0-9]{4}|[A-Za-z0-9+/]{30,}\+ACR[A-Za-z0-9]{6})",
+    ),
+    window(
+        "cloudflare-key",
+        &["v1.0"],
+        (1, 300),
+        r"\b(v1\.0-[0-9a-f]{24}-[0-9a-f]{100,})",
+    ),
+    window(
+        "airtable-token",
+        &["pat"],
+        (1, 100),
+        r"\b(pat[A-Za-z0-9]{14}\.[0-9a-f]{64})",
+    ),
+    window(
         "sql-password",
         &["d by"],
         (12, 300),
@@ -167,9 +284,10 @@ pub(super) const WINDOWS: &[Window] = &[
         "password-hash",
         &[
             "$2a$", "$2b$", "$2x$", "$2y$", "$apr", "$arg", "$pbk", "$scr", "$6$", "$5$", "$y$",
+            "{ssh", "{sha", "{smd", "{cry",
         ],
         (0, 300),
-        r"(\$(?:2[abxy]|5|6|y|apr1|argon2i?d?|pbkdf2[a-z0-9-]*|scrypt)\$[^\s:\x22'<>,;]{20,})",
+        r"(\$(?:2[abxy]|5|6|y|apr1|argon2i?d?|pbkdf2[a-z0-9-]*|scrypt)\$(?:v=\d+\$)?(?:[a-z]+=\d+,?)*[^\s:\x22'<>,;]{20,}|(?i:\{(?:S?SHA(?:256|384|512)?|S?MD5|CRYPT)\})[A-Za-z0-9+/=$.]{16,})",
     ),
     Window {
         is_random: true,
@@ -177,22 +295,30 @@ pub(super) const WINDOWS: &[Window] = &[
             "aws-secret-key",
             &["akia", "asia"],
             (400, 400),
-            r"(?:^|[^A-Za-z0-9/+=])([A-Za-z0-9/+]{40})(?:$|[^A-Za-z0-9/+=])",
+            r"(?:^|[^A-Za-z0-9/+=]|\\[nrt]|\[[0-9;]*m)([A-Za-z0-9/+]{40})(?:$|[^A-Za-z0-9/+=])",
         )
     },
 ];
 
-static PATTERNS: LazyLock<Vec<Option<Regex>>> = LazyLock::new(|| {
-    let compile = |w: &Window| Regex::new(&format!("(?-u){}", w.pattern)).ok();
-    WINDOWS.iter().map(compile).collect()
-});
+static PATTERNS: LazyLock<Vec<Option<Regex>>> =
+    LazyLock::new(|| WINDOWS.iter().map(|w| compile(w.pattern).ok()).collect());
+
+/// Compiles a pattern. Where it begins with a word, that may also stand behind `\n`, `%3D` or a
+/// colour.
+fn compile(pattern: &str) -> Result<Regex, regex::Error> {
+    let begins = r"(?:\b|\\[nrt]|%[0-9A-Fa-f]{2}|\[[0-9;]*m)";
+    let pattern = pattern
+        .strip_prefix(r"\b")
+        .map_or_else(|| pattern.to_owned(), |rest| format!("{begins}{rest}"));
+    Regex::new(&format!("(?-u){pattern}"))
+}
 
 /// Tries one pattern around `at`, within its line.
 pub(super) fn look(number: usize, text: &[u8], at: usize, found: &mut Vec<Found>) {
     let (Some(window), Some(Some(pattern))) = (WINDOWS.get(number), PATTERNS.get(number)) else {
         return;
     };
-    let from = at.saturating_sub(window.reach.0);
+    let from = at.saturating_sub(window.reach.0 + MARK);
     let before = text.get(from..at).unwrap_or_default();
     let from = memchr::memrchr(b'\n', before).map_or(from, |end| from + end + 1);
     let rest = text.get(at..).unwrap_or_default();
@@ -237,7 +363,7 @@ mod tests {
     #[test]
     fn every_pattern_compiles_and_has_one_group() {
         for window in WINDOWS {
-            let pattern = Regex::new(&format!("(?-u){}", window.pattern)).unwrap();
+            let pattern = compile(window.pattern).unwrap();
             assert_eq!(pattern.captures_len(), 2, "{}", window.pattern);
         }
     }

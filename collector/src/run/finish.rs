@@ -9,6 +9,7 @@ use bundle::{BundleWriter, Finished, LedgerRow, Manifest, Outcome, SourceKind};
 use jiff::Timestamp;
 
 use super::Target;
+use crate::args::Protect;
 use crate::cluster::ServerDate;
 use crate::exit::ExitStatus;
 use crate::session::Session;
@@ -52,10 +53,14 @@ pub(super) fn finish(
         sink,
         redactions,
         mesh,
+        queue,
+        failing,
         ..
     } = session;
-    // What is written now may be large in a large cluster; what is known of it is no longer needed.
-    drop((sink, mesh));
+    let is_replay = cluster.server_date().is_some_and(|d| d.is_replay);
+    // What is written now may be large in a large cluster; what is known of it is no longer needed,
+    // nor are its connections with their buffers.
+    drop((sink, mesh, queue, failing, cluster));
     let written = writing.wait().context("the writing thread ended early")?;
     let is_sealed = plan.protect.seals();
     let unfinished = unfinished(is_sealed);
@@ -64,11 +69,10 @@ pub(super) fn finish(
     let mut ledger = written.ledger;
     let (log, counts) = journal.redacted();
     ledger.push(append_log(&mut writer, &log)?);
+    drop((journal, log));
     let mut redactions = redactions.into_inner().unwrap_or_default();
     redactions.merge(&counts);
-    // Items end in any order; a ledger in the plan's order can be read and compared.
-    ledger.sort_by(|a, b| (a.source, &a.object).cmp(&(b.source, &b.object)));
-    let is_replay = cluster.server_date().is_some_and(|d| d.is_replay);
+    sort(&mut ledger);
     if is_replay {
         forget_times(&mut ledger);
     }
@@ -86,11 +90,7 @@ pub(super) fn finish(
     if !quiet {
         let mut out = anstream::stderr().lock();
         if let Some(reason) = &stopped {
-            let more = (!is_sealed).then(|| {
-                let file = finished.path.display();
-                format!(", and `--resume {file}` tops it up")
-            });
-            let more = more.unwrap_or_default();
+            let more = topping_up(&plan.protect, &finished);
             drop(writeln!(
                 out,
                 "{reason}; what was not yet captured is marked as skipped{more}"
@@ -104,6 +104,28 @@ pub(super) fn finish(
     } else {
         ExitStatus::Complete
     })
+}
+
+/// Items end in any order; a ledger in the plan's order can be read and compared. It is large in a
+/// large cluster, so it is sorted in place.
+fn sort(ledger: &mut [LedgerRow]) {
+    ledger.sort_unstable_by(|a, b| {
+        (a.source, &a.object, &a.path).cmp(&(b.source, &b.object, &b.path))
+    });
+}
+
+/// What tops up a bundle that was stopped; nothing can where it has no names.
+fn topping_up(protect: &Protect, finished: &Finished) -> String {
+    let file = finished.path.display();
+    if protect.anonymize {
+        return String::new();
+    }
+    let keys = if protect.seals() {
+        " --identity KEY --encrypt-to age1..."
+    } else {
+        ""
+    };
+    format!(", and `--resume {file}{keys}` tops it up")
 }
 
 /// A replay stands still at a time of its own: when its items were asked for says nothing about the

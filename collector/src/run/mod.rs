@@ -60,7 +60,8 @@ async fn run(
     progress: Progress,
     levels: &Levels,
 ) -> anyhow::Result<ExitStatus> {
-    let earlier = plan.resume.as_deref().map(Earlier::open).transpose()?;
+    let open = |file: &Path| Earlier::open(file, plan.identity.as_deref(), &plan.protect);
+    let earlier = plan.resume.as_deref().map(open).transpose()?;
     if let Some(earlier) = &earlier {
         plan.take_over(&earlier.manifest.options);
     }
@@ -105,15 +106,15 @@ async fn run(
     capture(&session, connected.version, &connected.default_namespace).await;
     levels.restore_into(&session).await;
     let redacted = earlier.map(|e| e.manifest.redactions).unwrap_or_default();
-    close(
-        session,
-        writing,
-        finish::Frame {
-            head,
-            redacted,
-            target,
-        },
-    )
+    let frame = finish::Frame {
+        head,
+        redacted,
+        target,
+    };
+    // On a thread of its own, since it takes long for a large bundle, and a second Ctrl-C must be
+    // heard meanwhile.
+    let closing = tokio::task::spawn_blocking(move || close(session, writing, frame));
+    closing.await.context("the finishing thread ended early")?
 }
 
 /// The manifest as far as it is known before anything is captured.

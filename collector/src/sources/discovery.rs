@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::lists::{self, Listing};
 use crate::cluster::Trouble;
 use crate::queue::{Job, Priority};
+use crate::redact::{Counts, object};
 use crate::session::{Captured, Item, Session};
 use crate::spool::Content;
 
@@ -48,6 +49,15 @@ fn queue_lists(session: &Session, groups: &[Value], resources: &[Value]) {
     }
 }
 
+/// What an extension server says of itself is as foreign as any object.
+async fn ask(session: &Session, path: &str) -> Result<Value, Trouble> {
+    let mut answer = session.cluster.get_json(path).await?;
+    let mut counts = Counts::default();
+    object::redact(&mut answer, &mut counts);
+    session.count(&counts);
+    Ok(answer)
+}
+
 /// A JSON array with a value per line.
 fn lines(values: &[Value]) -> Captured {
     let lines: Vec<String> = values.iter().map(Value::to_string).collect();
@@ -62,7 +72,7 @@ fn lines(values: &[Value]) -> Captured {
 async fn all_groups(session: &Session) -> Result<Vec<Value>, Trouble> {
     let core = json!({"groupVersion": "v1", "version": "v1"});
     let mut groups = vec![json!({"name": "", "versions": [core], "preferredVersion": core})];
-    let others = session.cluster.get_json("/apis").await?;
+    let others = ask(session, "/apis").await?;
     let others = others.get("groups").and_then(Value::as_array).cloned();
     groups.extend(others.unwrap_or_default());
     Ok(groups)
@@ -77,11 +87,7 @@ async fn all_resources(
     let mut missing = Vec::new();
     for version in groups.iter().flat_map(versions) {
         let root = if version.contains('/') { "apis" } else { "api" };
-        match session
-            .cluster
-            .get_json(&format!("/{root}/{version}"))
-            .await
-        {
+        match ask(session, &format!("/{root}/{version}")).await {
             Ok(list) => found.push(list),
             // A group version of a broken extension server is an everyday sight.
             Err(trouble) => missing.push(format!("{version}: {}", trouble.reason)),

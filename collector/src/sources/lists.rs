@@ -1,6 +1,7 @@
 //! Lists of objects: paged, cluster-wide where that is allowed and namespace by namespace where
 //! it is not, and split into one entry per namespace.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::time::Duration;
 
@@ -25,7 +26,7 @@ const ATTEMPTS: u32 = 3;
 /// How often a list goes on where the server offers after it has forgotten where it was.
 const OFFERS: u32 = 8;
 
-/// Pages of one list: 2.5 million objects. More come only from a server that goes in circles.
+/// Pages of one list: 2.5 million objects. More come only from a server that never ends.
 const PAGES: u32 = 10_000;
 
 /// A kind whose objects are listed.
@@ -233,7 +234,7 @@ impl Round<'_> {
     async fn run(&self, collected: &mut Collected) -> Result<(), Trouble> {
         let (mut pages, mut offers) = (0, 0);
         for query in &self.listing.queries {
-            let mut next = String::new();
+            let (mut next, mut seen) = (String::new(), BTreeSet::new());
             loop {
                 let page = Page {
                     listing: self.listing,
@@ -252,7 +253,7 @@ impl Round<'_> {
                 if token.is_empty() {
                     break;
                 }
-                if token == next || pages == PAGES {
+                if !seen.insert(token.clone()) || pages == PAGES {
                     return Err(Trouble::failed("the list comes in circles"));
                 }
                 next = token;
@@ -414,6 +415,11 @@ impl Page<'_> {
         collected: &mut Collected,
     ) -> io::Result<()> {
         let listing = self.listing;
+        if !item.is_object() {
+            let strange = || Trouble::failed("some of its items are no objects");
+            collected.cut.get_or_insert_with(strange);
+            return Ok(());
+        }
         if !(listing.keep)(&item, session, self.query) {
             return Ok(());
         }

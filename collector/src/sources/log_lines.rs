@@ -57,6 +57,14 @@ impl Seen {
             return Err(Trouble::failed(excuse));
         }
         let (stamp, _) = stamped(first);
+        let is_page = ["<!doctype html", "<html"].iter().any(|tag| {
+            first
+                .get(..tag.len())
+                .is_some_and(|f| f.eq_ignore_ascii_case(tag))
+        });
+        if is_page {
+            return Err(Trouble::failed("the answer is no log but a web page"));
+        }
         // The last character may be cut in two.
         let whole = self.start.len().saturating_sub(3);
         let whole = self.start.get(..whole).unwrap_or_default();

@@ -53,7 +53,7 @@ impl<'de> Visitor<'de> for Page<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Head, A::Error> {
-        let mut head = Head::default();
+        let (mut head, mut has_items) = (Head::default(), false);
         while let Some(key) = map.next_key::<String>()? {
             match key.as_str() {
                 "kind" => head.kind = map.next_value()?,
@@ -67,13 +67,20 @@ impl<'de> Visitor<'de> for Page<'_> {
                     head.resource_version = text("resourceVersion");
                     head.next = text("continue");
                 }
-                "items" => map.next_value_seed(Items { each: self.each })?,
+                "items" => {
+                    map.next_value_seed(Items { each: self.each })?;
+                    has_items = true;
+                }
                 _ => {
                     map.next_value::<IgnoredAny>()?;
                 }
             }
         }
-        Ok(head)
+        if has_items {
+            Ok(head)
+        } else {
+            Err(A::Error::missing_field("items"))
+        }
     }
 }
 
@@ -130,7 +137,15 @@ mod tests {
     fn a_list_of_null_is_empty_and_garbage_is_an_error() {
         let mut none = |_| Err(std::io::Error::other("called"));
         assert!(read(br#"{"kind":"PodList","items":null}"#, &mut none).is_ok());
-        for text in ["", "[]", "{", r#"{"items":[1"#, r#"{"items":[]} x"#] {
+        for text in [
+            "",
+            "[]",
+            "{",
+            "{}",
+            r#"{"kind":"Status"}"#,
+            r#"{"items":[1"#,
+            r#"{"items":[]} x"#,
+        ] {
             assert!(read(text.as_bytes(), &mut |_| Ok(())).is_err(), "{text}");
         }
     }

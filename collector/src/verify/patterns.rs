@@ -17,7 +17,8 @@ struct Look {
     kind: &'static str,
     /// Words, without regard to case, one of which stands in every match.
     words: &'static [&'static str],
-    /// Has a group `x` if the value must not be a marker, a path or a word.
+    /// Has a group `x` if the value must not be a marker, a path or a word; a group `b` if it is
+    /// base64 that must hold a secret.
     expression: &'static str,
 }
 
@@ -69,8 +70,19 @@ const LOOKS: &[Look] = &[
             "dckr_pat_",
             "pypi-age",
             "hf_",
+            "whsec_",
+            "gocspx-",
+            "xapp-1-",
+            "glsa_",
+            "shpat_",
+            "atatt3",
+            "tskey-",
+            "sntrys_",
+            "nrak-",
+            "dapi",
+            "dt0c01.",
         ],
-        expression: r"\b([sr]k_live_[A-Za-z0-9]{20}|sk-(ant|proj)-[A-Za-z0-9_-]{30}|hvs\.[A-Za-z0-9_-]{24}|dop_v1_[a-f0-9]{64}|npm_[A-Za-z0-9]{36}|dckr_pat_[A-Za-z0-9_-]{20}|pypi-AgE[A-Za-z0-9_-]{40}|hf_[A-Za-z]{34})",
+        expression: r"\b([sr]k_live_[A-Za-z0-9]{20}|sk-(ant|proj)-[A-Za-z0-9_-]{30}|hvs\.[A-Za-z0-9_-]{24}|dop_v1_[a-f0-9]{64}|npm_[A-Za-z0-9]{36}|dckr_pat_[A-Za-z0-9_-]{20}|pypi-AgE[A-Za-z0-9_-]{40}|hf_[A-Za-z]{34}|whsec_[A-Za-z0-9+/]{24}|GOCSPX-[A-Za-z0-9_-]{24}|xapp-1-[A-Z0-9]{8,}-[0-9]{8,}-[0-9a-f]{32}|glsa_[A-Za-z0-9]{30}|shpat_[0-9a-f]{32}|ATATT3[A-Za-z0-9_=-]{60}|tskey-[a-z]+-[A-Za-z0-9]{10,}|sntrys_[A-Za-z0-9_=+/]{40}|NRAK-[A-Z0-9]{24}|dapi[0-9a-f]{32}|dt0c01\.[A-Z0-9]{20,}\.[A-Z0-9]{40,})",
     },
     Look {
         kind: "credential of a header",
@@ -106,6 +118,39 @@ const LOOKS: &[Look] = &[
         kind: "private key in base64",
         words: &["ls0tls1crudjti", "tfmwdextmuntrv"],
         expression: r"(?P<x>(LS0tLS1CRUdJTi|TFMwdExTMUNSVW)[A-Za-z0-9+/]{40,})",
+    },
+    Look {
+        kind: "signature of a shared link",
+        words: &["sig=", "signature="],
+        expression: r"[?&](sig|X-Amz-Signature|X-Goog-Signature)=(?P<x>[A-Za-z0-9%+/]{30,})",
+    },
+    Look {
+        kind: "key of Azure",
+        words: &["sharedaccesskey=", "accountkey="],
+        expression: r"(?i)(SharedAccessKey|AccountKey)=(?P<x>[A-Za-z0-9+/]{40,})",
+    },
+    Look {
+        kind: "cookie",
+        words: &["cookie"],
+        expression: r#"(?i)(set-)?cookie["'\\ :=\[]{1,8}[A-Za-z0-9_.-]+=(?P<x>[A-Za-z0-9%+/._-]{16,})"#,
+    },
+    Look {
+        kind: "hash of a password",
+        words: &["$2a$", "$2b$", "$2y$", "$6$", "$apr1$", "$argon2"],
+        expression: r"\$(2[aby]\$[0-9]{2}\$[A-Za-z0-9./]{50}|6\$[^$\s]{4,}\$[A-Za-z0-9./]{80}|apr1\$[^$\s]{4,}\$[A-Za-z0-9./]{20}|argon2i?d?\$v=)",
+    },
+    Look {
+        kind: "secret in base64",
+        // `password` and `PRIVATE KEY`, wherever among three bytes they begin.
+        words: &[
+            "cgfzc3dvcmq",
+            "bhc3n3b3jk",
+            "wyxnzd29yz",
+            "ufjjvkfursblrv",
+            "bssvzbveugs0vz",
+            "quklwqvrfietfw",
+        ],
+        expression: r"(?P<b>[A-Za-z0-9+/]{24,})",
     },
     Look {
         kind: "age secret key",
@@ -151,7 +196,8 @@ pub(super) fn find(text: &[u8]) -> Vec<(usize, &'static str)> {
             let (from, to) = line_around(text, word.start(), word.end());
             let mut seen = expression.captures_iter(text.get(from..to)?);
             seen.find_map(|captures| {
-                let is_one = captures.name("x").is_none_or(|x| is_secret(x.as_bytes()));
+                let is_one = captures.name("x").is_none_or(|x| is_secret(x.as_bytes()))
+                    && captures.name("b").is_none_or(|b| holds_leak(b.as_bytes()));
                 is_one.then(|| (from + captures.get(0).map_or(0, |m| m.start()), look.kind))
             })
         });
@@ -177,6 +223,19 @@ fn is_secret(value: &[u8]) -> bool {
     let is_left =
         !value.starts_with(b"REDACTED") && !matches!(value.first(), Some(b'/' | b'$' | b'*'));
     is_left && has(u8::is_ascii_digit) && has(u8::is_ascii_alphabetic)
+}
+
+/// Whether base64 holds something that would be found by itself. A window may have cut it within
+/// four characters.
+fn holds_leak(value: &[u8]) -> bool {
+    (0..4).any(|skipped| {
+        let value = value.get(skipped..).unwrap_or_default();
+        let whole = value.len() - value.len() % 4;
+        let plain = value
+            .get(..whole)
+            .and_then(|v| BASE64_STANDARD_NO_PAD.decode(v).ok());
+        plain.is_some_and(|plain| plain.is_ascii() && !find(&plain).is_empty())
+    })
 }
 
 /// Decodes base64 until a PEM marker shows.
@@ -205,6 +264,14 @@ mod tests {
             format!("{{\"password\":\"{body}\"}}"),
             format!("postgres://u:{body}@db/x"),
             format!("LS0tLS1CRUdJTiBQUklWQVRFIEtFWS0tLS0t{body}"),
+            format!(
+                "x={}",
+                BASE64_STANDARD_NO_PAD.encode(format!("db_password={body}"))
+            ),
+            format!("https://x.blob.core.windows.net/c?sv=1&sig={body}%3D"),
+            format!("Set-Cookie: sid={body}; Path=/"),
+            format!("whsec_{body}"),
+            format!("bob:$apr1$abcd1234${body}"),
         ] {
             assert!(!find(text.as_bytes()).is_empty(), "{text}");
         }
@@ -215,6 +282,9 @@ mod tests {
             "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tCk1JSUJnekNDQVNpZ0F3SUJBZ0lJ",
             "LINKERD2_PROXY_IDENTITY_TOKEN_FILE=/var/run/secrets/tokens/linkerd-identity-token",
             "http://10.0.0.1:8080/path@x",
+            "Set-Cookie: [REDACTED:cookie]",
+            // `the password is not in here`
+            "dGhlIHBhc3N3b3JkIGlzIG5vdCBpbiBoZXJl",
         ] {
             assert_eq!(find(text.as_bytes()), [], "{text}");
         }

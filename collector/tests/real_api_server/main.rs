@@ -100,6 +100,80 @@ async fn a_real_api_server_is_collected_from() {
     bind(&client).await;
     everything_is_collected(&collect(&cluster, User::Admin), &made);
     what_is_forbidden_is_refused_and_the_rest_is_there(&collect(&cluster, User::Collector));
+    grant(&client).await;
+    the_printed_role_allows_all_that_is_asked_for(&collect(&cluster, User::Granted));
+    a_printed_job_is_taken_as_it_is(&client).await;
+}
+
+/// What a command prints, as objects.
+fn printed(args: &[&str]) -> Vec<Value> {
+    let program = env!("CARGO_BIN_EXE_linkerd-collect");
+    let output = Command::new(program)
+        .env_clear()
+        .args(args)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{args:?}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    let documents = text.split("---\n").skip(1);
+    documents
+        .map(|yaml| serde_saphyr::from_str(yaml).unwrap())
+        .collect()
+}
+
+/// Where an object of a manifest goes.
+fn place(object: &Value) -> String {
+    let version = object["apiVersion"].as_str().unwrap();
+    let root = if version.contains('/') { "apis" } else { "api" };
+    let plural = object["kind"].as_str().unwrap().to_lowercase() + "s";
+    match object["metadata"]["namespace"].as_str() {
+        Some(namespace) => format!("/{root}/{version}/namespaces/{namespace}/{plural}"),
+        None => format!("/{root}/{version}/{plural}"),
+    }
+}
+
+/// Applies what `linkerd-collect rbac` prints.
+async fn grant(client: &Client) {
+    for object in printed(&["rbac", "--no-port-forward", "--user", "granted"]) {
+        fill::create(client, &place(&object), &object).await;
+    }
+}
+
+fn the_printed_role_allows_all_that_is_asked_for(run: &Run) {
+    assert!(!run.stderr.contains("will be missing"), "{}", run.stderr);
+    for row in run.ledger() {
+        assert!(
+            row.outcome != Outcome::Refused && row.status != Some(403),
+            "{row:?}"
+        );
+    }
+    assert!(!run.names("cluster-resources/pods/retail.json").is_empty());
+}
+
+/// The server has all fields of a Job checked, and what its defaults make of them.
+async fn a_printed_job_is_taken_as_it_is(client: &Client) {
+    let objects = printed(&[
+        "job",
+        "--in",
+        "retail",
+        "--image",
+        "example.com/x:1",
+        "--",
+        "-n",
+        "retail",
+    ]);
+    assert_eq!(objects.last().unwrap()["kind"], "Job");
+    for object in objects
+        .iter()
+        .filter(|o| !o["kind"].as_str().unwrap().starts_with("Cluster"))
+    {
+        let namespace = object["metadata"]["namespace"].as_str().unwrap();
+        if namespace == "retail" {
+            let strict = "?dryRun=All&fieldValidation=Strict";
+            fill::create(client, &(place(object) + strict), object).await;
+            fill::create(client, &place(object), object).await;
+        }
+    }
 }
 
 fn everything_is_collected(run: &Run, made: &[(String, String)]) {

@@ -20,6 +20,8 @@ pub(crate) enum User {
     Admin,
     /// May do what the test binds it to.
     Collector,
+    /// May do what `linkerd-collect rbac` prints.
+    Granted,
 }
 
 /// The API server.
@@ -27,7 +29,7 @@ pub(crate) struct Cluster {
     folder: tempfile::TempDir,
     port: u16,
     certificate: String,
-    tokens: [String; 2],
+    tokens: [String; 3],
     children: Vec<Child>,
 }
 
@@ -77,7 +79,7 @@ impl Cluster {
         let mut cluster = Self {
             port: free_port(),
             certificate: identity.cert.pem(),
-            tokens: [token(), token()],
+            tokens: [token(), token(), token()],
             children: Vec::new(),
             folder,
         };
@@ -86,8 +88,10 @@ impl Cluster {
         };
         write("server.pem", &cluster.certificate);
         write("server.key", &identity.signing_key.serialize_pem());
-        let [admin, collector] = &cluster.tokens;
-        let users = format!("{admin},admin,1,\"system:masters\"\n{collector},collector,2\n");
+        let [admin, collector, granted] = &cluster.tokens;
+        let users = format!(
+            "{admin},admin,1,\"system:masters\"\n{collector},collector,2\n{granted},granted,3\n"
+        );
         write("tokens.csv", &users);
         let etcd = cluster.start_etcd();
         cluster.start_api_server(&program, &etcd);
@@ -180,10 +184,11 @@ impl Cluster {
     /// A kubeconfig of a user.
     pub(crate) fn kubeconfig(&self, user: User) -> Value {
         use base64::Engine as _;
-        let [admin, collector] = &self.tokens;
+        let [admin, collector, granted] = &self.tokens;
         let token = match user {
             User::Admin => admin,
             User::Collector => collector,
+            User::Granted => granted,
         };
         let authority = base64::engine::general_purpose::STANDARD.encode(&self.certificate);
         let server = format!("https://127.0.0.1:{}", self.port);

@@ -14,7 +14,8 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::http::{Method, Request, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use bundle::{Bundle, LedgerRow, Limits, Manifest, Outcome};
+use bech32::{Bech32, Hrp};
+use bundle::{Bundle, Identity, LedgerRow, Limits, Manifest, Outcome};
 use serde_json::{Value, json};
 
 /// What the server was asked for.
@@ -39,6 +40,8 @@ pub(crate) enum Reply {
     Later(u64),
     /// These bytes, and then nothing for ever.
     Stall(String),
+    /// Anything else.
+    Other(Response),
     /// Not even a status.
     Silence,
     /// A port-forward to a pod's admin port, 4191.
@@ -134,8 +137,19 @@ async fn respond(reply: Reply) -> Response {
             let stalled = futures::StreamExt::chain(first, futures::stream::pending());
             Body::from_stream(stalled).into_response()
         }
+        Reply::Other(response) => response,
         Reply::Silence | Reply::Forward | Reply::ForwardTo(_) => std::future::pending().await,
     }
+}
+
+/// A key file as `age-keygen` writes it, of a key that is drawn now; gives the public key.
+pub(crate) fn key_file(file: &Path) -> String {
+    let mut random = fastrand::Rng::new();
+    let secret: Vec<u8> = (0..32).map(|_| random.u8(..)).collect();
+    let text = bech32::encode_upper::<Bech32>(Hrp::parse("age-secret-key-").unwrap(), &secret);
+    std::fs::write(file, format!("# created: now\n{}\n", text.unwrap())).unwrap();
+    let identity = Identity::read(file).unwrap();
+    identity.first().unwrap().recipient().to_string()
 }
 
 /// A `Status` object.

@@ -1,0 +1,98 @@
+//! Words of sentences, which stand behind the name of a secret without being one.
+
+/// Words that stand after a name and a colon in a sentence.
+const PROSE: &[&str] = &[
+    "a",
+    "an",
+    "and",
+    "are",
+    "authentication",
+    "bad",
+    "be",
+    "been",
+    "blank",
+    "can",
+    "cannot",
+    "check",
+    "could",
+    "denied",
+    "did",
+    "does",
+    "error",
+    "exceeded",
+    "expected",
+    "expired",
+    "failed",
+    "failure",
+    "field",
+    "for",
+    "found",
+    "from",
+    "got",
+    "has",
+    "have",
+    "if",
+    "in",
+    "incorrect",
+    "invalid",
+    "is",
+    "malformed",
+    "mismatch",
+    "missing",
+    "must",
+    "no",
+    "not",
+    "of",
+    "ok",
+    "or",
+    "provided",
+    "rejected",
+    "request",
+    "required",
+    "revoked",
+    "rotated",
+    "should",
+    "signature",
+    "the",
+    "this",
+    "to",
+    "too",
+    "unable",
+    "unauthorized",
+    "unexpected",
+    "unknown",
+    "unsupported",
+    "valid",
+    "was",
+    "were",
+    "will",
+    "with",
+    "wrong",
+    "you",
+    "your",
+    "string",
+    "object",
+    "number",
+    "boolean",
+    "bool",
+    "bytes",
+    "optional",
+    "default",
+    "changed",
+    "updated",
+    "created",
+    "deleted",
+];
+
+/// Whether a text is one of those words.
+pub(super) fn is_prose(text: &str) -> bool {
+    let word = text.trim_matches(|c: char| !c.is_ascii_alphanumeric());
+    PROSE.iter().any(|p| word.eq_ignore_ascii_case(p))
+}
+
+/// Letters only, no capital after the first.
+pub(super) fn is_word(text: &str) -> bool {
+    let text = text.trim_end_matches(['.', ':', ',', '!']);
+    let small = |b: u8| b.is_ascii_lowercase() || matches!(b, b'-' | b'_' | b'\'');
+    text.len() < 32 && text.bytes().skip(1).all(small)
+}

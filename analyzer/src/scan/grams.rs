@@ -25,7 +25,7 @@ const LANES: usize = 16;
 
 /// Finds literals.
 pub(crate) struct Filter {
-    bloom: Box<[u32; BLOOM_WORDS]>,
+    bloom: Box<Bloom>,
     exact: Exact,
     literals: Vec<Literal>,
     arch: Arch,
@@ -48,44 +48,139 @@ impl std::fmt::Debug for Filter {
 /// Bit 5 of every byte.
 const FOLD: u64 = 0x2020_2020_2020_2020;
 
-/// The hash of the first five bytes of eight, folded.
-#[inline(always)]
-#[expect(
-    clippy::inline_always,
-    reason = "it must be compiled once for each instruction set"
-)]
-fn hash(bytes: u64) -> u64 {
-    ((bytes | FOLD) << 24).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+/// How the first five bytes of eight, folded, come to a hash: its upper 12 bits are the word of the
+/// table, the next five and five the bits within it.
+trait Form {
+    fn hash(bytes: u64) -> u32;
+
+    /// Calls `found` with the places of a chunk's grams that may be looked for.
+    fn find(chunk: &Chunk, bloom: &Bloom, found: impl FnMut(usize));
+}
+
+/// One gram after another, for machines whose gathers are slow or none.
+struct Narrow;
+
+/// Many grams at once, in numbers of 32 bits, for machines with wide registers.
+struct Wide;
+
+type Bloom = [u32; BLOOM_WORDS];
+
+impl Form for Narrow {
+    #[inline(always)]
+    #[expect(
+        clippy::inline_always,
+        reason = "compiled once for each instruction set"
+    )]
+    fn hash(bytes: u64) -> u32 {
+        (((bytes | FOLD) << 24).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as u32
+    }
+
+    #[inline(always)]
+    #[expect(
+        clippy::inline_always,
+        clippy::indexing_slicing,
+        reason = "compiled once for each instruction set; constants within a chunk"
+    )]
+    fn find(chunk: &Chunk, bloom: &Bloom, found: impl FnMut(usize)) {
+        let mut any = 0;
+        for lane in 0..LANES {
+            let bytes = chunk[4 * lane..4 * lane + 8].try_into().unwrap_or_default();
+            any |= may_be(Self::hash(u64::from_le_bytes(bytes)), bloom);
+        }
+        if any != 0 {
+            singles::<Self>(chunk, LANES, bloom).for_each(found);
+        }
+    }
+}
+
+impl Form for Wide {
+    #[inline(always)]
+    #[expect(
+        clippy::inline_always,
+        clippy::cast_possible_truncation,
+        reason = "compiled once for each instruction set; the halves of a number"
+    )]
+    fn hash(bytes: u64) -> u32 {
+        wide(bytes as u32, (bytes >> 32) as u32)
+    }
+
+    #[inline(always)]
+    #[expect(
+        clippy::inline_always,
+        clippy::indexing_slicing,
+        reason = "compiled once for each instruction set; constants within a chunk"
+    )]
+    fn find(chunk: &Chunk, bloom: &Bloom, mut found: impl FnMut(usize)) {
+        let mut lanes = [0; LANES];
+        for (lane, may) in lanes.iter_mut().enumerate() {
+            let at = 4 * lane;
+            let gram = chunk[at..at + 4].try_into().unwrap_or_default();
+            let next = chunk[at + 4..at + 8].try_into().unwrap_or_default();
+            let hash = wide(u32::from_le_bytes(gram), u32::from_le_bytes(next));
+            *may = may_be(hash, bloom);
+        }
+        if lanes.iter().fold(0, |any, may| any | may) != 0 {
+            let lanes = lanes.iter().enumerate().filter(|(_, may)| **may != 0);
+            lanes.for_each(|(lane, _)| found(4 * lane));
+        }
+    }
 }
 
 #[inline(always)]
 #[expect(
     clippy::inline_always,
-    reason = "it must be compiled once for each instruction set"
+    reason = "compiled once for each instruction set"
 )]
-fn word(hash: u64) -> usize {
-    (hash >> 52) as usize % BLOOM_WORDS
+fn wide(gram: u32, next: u32) -> u32 {
+    let gram = (gram | 0x2020_2020) ^ ((next & 0xFF | 0x20) << 11);
+    (gram ^ (gram >> 15)).wrapping_mul(0x85EB_CA77)
+}
+
+#[inline(always)]
+#[expect(
+    clippy::inline_always,
+    reason = "compiled once for each instruction set"
+)]
+fn word(hash: u32) -> usize {
+    (hash >> 20) as usize % BLOOM_WORDS
 }
 
 /// The two bits of a gram within its word.
-fn bits(hash: u64) -> u32 {
-    (1 << ((hash >> 47) & 31)) | (1 << ((hash >> 42) & 31))
+fn bits(hash: u32) -> u32 {
+    (1 << ((hash >> 15) & 31)) | (1 << ((hash >> 10) & 31))
 }
 
 /// 1 if a gram may be one that is looked for.
 #[inline(always)]
 #[expect(
     clippy::inline_always,
-    reason = "it must be compiled once for each instruction set"
+    reason = "compiled once for each instruction set"
 )]
-fn may_be(hash: u64, bloom: &[u32; BLOOM_WORDS]) -> u32 {
+fn may_be(hash: u32, bloom: &Bloom) -> u32 {
     let word = bloom.get(word(hash)).copied().unwrap_or_default();
-    (word >> ((hash >> 47) & 31)) & (word >> ((hash >> 42) & 31)) & 1
+    (word >> ((hash >> 15) & 31)) & (word >> ((hash >> 10) & 31)) & 1
+}
+
+/// Whether the registers are wide enough for [`Wide`].
+struct IsWide;
+
+impl WithSimd for IsWide {
+    type Output = bool;
+
+    fn with_simd<S: Simd>(self, _: S) -> bool {
+        size_of::<S::u32s>() >= 64
+    }
 }
 
 impl Filter {
     /// A filter for pairs of a pattern's number and one of its literals.
     pub(crate) fn new<'a>(texts: impl Iterator<Item = (usize, &'a [u8])>) -> Self {
+        let arch = Arch::new();
+        let hash = if arch.dispatch(IsWide) {
+            Wide::hash
+        } else {
+            Narrow::hash
+        };
         let mut bloom = Box::new([0_u32; BLOOM_WORDS]);
         let mut places = Vec::new();
         let literals: Vec<Literal> = texts
@@ -106,14 +201,23 @@ impl Filter {
                         *slot |= bits(hash);
                     }
                 }
-                places.push((gram, Place { literal, offset }));
+                let (bytes, mask) = eight(text, offset);
+                places.push((
+                    gram,
+                    Place {
+                        literal,
+                        offset,
+                        bytes,
+                        mask,
+                    },
+                ));
             }
         }
         Self {
             bloom,
             exact: Exact::new(places),
             literals,
-            arch: Arch::new(),
+            arch,
         }
     }
 
@@ -133,7 +237,11 @@ impl Filter {
             let Some(gram) = gram_at(text, at) else {
                 continue;
             };
+            let stands = eight(text, at).0 | FOLD;
             for place in self.exact.of(gram) {
+                if stands & place.mask != place.bytes {
+                    continue;
+                }
                 let Some(start) = at.checked_sub(place.offset) else {
                     continue;
                 };
@@ -161,9 +269,14 @@ fn grams(text: &[u8]) -> impl Iterator<Item = u32> {
     grams.map(u32::from_le_bytes)
 }
 
-/// The window of each literal whose grams are looked for. A gram that is looked for anyway costs
-/// nothing, so literals with words in common share theirs; those with the rarest grams choose
-/// first.
+/// What it costs to look for a gram that is looked for anyway: one more literal to compare with.
+const SHARED: f64 = 0.05;
+
+/// How often any gram turns up at least in a million bytes: the table does not know all logs.
+const LEAST: f64 = 0.05;
+
+/// The window of each literal whose grams are looked for. Literals with words in common share
+/// theirs; those with the rarest grams choose first.
 fn windows(literals: &[Literal]) -> Vec<(usize, usize)> {
     let cost = |literal: &Literal| best_window(&literal.text).1;
     let mut order: Vec<(f64, usize)> = literals.iter().map(cost).zip(0..).collect();
@@ -177,8 +290,11 @@ fn windows(literals: &[Literal]) -> Vec<(usize, usize)> {
         let found: Vec<Gram> = with_next(&literal.text).collect();
         let costs = found.windows(GRAMS.min(found.len())).enumerate();
         let costs = costs.map(|(at, window)| {
-            let new = window.iter().filter(|gram| !known.contains(*gram));
-            (at, new.copied().map(frequency_of).sum::<f64>())
+            let cost = |gram: &Gram| {
+                let share = if known.contains(gram) { SHARED } else { 1.0 };
+                share * (frequency_of(*gram) + LEAST)
+            };
+            (at, window.iter().map(cost).sum::<f64>())
         });
         let window = costs.min_by(|a, b| a.1.total_cmp(&b.1));
         let window = window.map_or(0, |(at, _)| at);
@@ -206,6 +322,20 @@ fn frequency_of((gram, next): Gram) -> f64 {
     next.map_or(alone, |next| alone.min(behind(next)))
 }
 
+/// The eight bytes at a place, and which of them there are.
+fn eight(text: &[u8], at: usize) -> (u64, u64) {
+    let rest = text.get(at..).unwrap_or_default();
+    if let Some(bytes) = rest.first_chunk() {
+        return (u64::from_le_bytes(*bytes), u64::MAX);
+    }
+    let mut bytes = [0; 8];
+    let mut mask = [0; 8];
+    for ((byte, mask), known) in bytes.iter_mut().zip(&mut mask).zip(rest) {
+        (*byte, *mask) = (*known, u8::MAX);
+    }
+    (u64::from_le_bytes(bytes), u64::from_le_bytes(mask))
+}
+
 fn gram_at(text: &[u8], at: usize) -> Option<u32> {
     let bytes: [u8; 4] = text.get(at..at + 4)?.try_into().ok()?;
     Some(u32::from_le_bytes(bytes.map(fold)))
@@ -218,7 +348,7 @@ type Chunk = [u8; CHUNK + 4];
 /// One pass over a text, noting where a gram may be one that is looked for, in their order.
 struct Sweep<'a> {
     text: &'a [u8],
-    bloom: &'a [u32; BLOOM_WORDS],
+    bloom: &'a Bloom,
     hits: &'a mut Vec<usize>,
 }
 
@@ -230,48 +360,45 @@ impl WithSimd for Sweep<'_> {
         clippy::inline_always,
         reason = "it must be compiled once for each instruction set"
     )]
-    fn with_simd<S: Simd>(self, _: S) {
+    fn with_simd<S: Simd>(self, simd: S) {
+        if IsWide.with_simd(simd) {
+            self.run::<Wide>();
+        } else {
+            self.run::<Narrow>();
+        }
+    }
+}
+
+impl Sweep<'_> {
+    #[inline(always)]
+    #[expect(
+        clippy::inline_always,
+        reason = "compiled once for each instruction set"
+    )]
+    fn run<F: Form>(self) {
         let Self { text, bloom, hits } = self;
         let mut start = 0;
         while let Some(chunk) = text.get(start..).and_then(<[u8]>::first_chunk) {
-            if any_of(chunk, bloom) {
-                hits.extend(singles(chunk, LANES, bloom).map(|at| start + at));
-            }
+            F::find(chunk, bloom, |at| hits.push(start + at));
             start += CHUNK;
         }
         let rest = text.get(start..).unwrap_or_default();
-        hits.extend(singles(rest, usize::MAX, bloom).map(|at| start + at));
+        hits.extend(singles::<F>(rest, usize::MAX, bloom).map(|at| start + at));
     }
-}
-
-/// Whether any gram of a chunk may be one that is looked for.
-#[inline(always)]
-#[expect(
-    clippy::inline_always,
-    clippy::indexing_slicing,
-    reason = "compiled once for each instruction set; constants within a chunk"
-)]
-fn any_of(chunk: &Chunk, bloom: &[u32; BLOOM_WORDS]) -> bool {
-    let mut any = 0;
-    for lane in 0..LANES {
-        let bytes = chunk[4 * lane..4 * lane + 8].try_into().unwrap_or_default();
-        any |= may_be(hash(u64::from_le_bytes(bytes)), bloom);
-    }
-    any != 0
 }
 
 /// Where those of the first `most` grams are that may be looked for.
-fn singles<'a>(
+fn singles<'a, F: Form>(
     text: &'a [u8],
     most: usize,
-    bloom: &'a [u32; BLOOM_WORDS],
+    bloom: &'a Bloom,
 ) -> impl Iterator<Item = usize> + 'a {
     let (grams, _) = text.as_chunks::<4>();
     let grams = grams.iter().enumerate().take(most);
     grams.filter_map(|(number, gram)| {
         let next = text.get(number * 4 + 4).copied().unwrap_or_default();
         let bytes = u64::from(u32::from_le_bytes(*gram)) | u64::from(next) << 32;
-        (may_be(hash(bytes), bloom) == 1).then_some(number * 4)
+        (may_be(F::hash(bytes), bloom) == 1).then_some(number * 4)
     })
 }
 
@@ -280,6 +407,9 @@ fn singles<'a>(
 struct Place {
     literal: usize,
     offset: usize,
+    /// What stands there, up to eight bytes, and which of them.
+    bytes: u64,
+    mask: u64,
 }
 
 /// Grams and their places: an open-addressed table of runs.

@@ -33,16 +33,26 @@ pub(crate) struct Patterns {
     folders: Vec<PathBuf>,
 }
 
-/// Prints the patterns, each once.
+/// Prints the patterns, each once, and without the names of their captures: `rg -f` joins them to
+/// one regex, in which a name may stand once.
 pub(crate) fn print_patterns(args: &Patterns) -> Result<()> {
     let mut all = BTreeSet::new();
     for folder in &args.folders {
-        all.extend(patterns_below(folder)?);
+        all.extend(patterns_below(folder)?.iter().map(|p| nameless(p)));
     }
     for pattern in all {
         anstream::println!("{pattern}");
     }
     Ok(())
+}
+
+fn nameless(pattern: &str) -> String {
+    let mut parts = pattern.split("(?P<");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| {
+        let rest = part.split_once('>').map_or(part, |(_, rest)| rest);
+        text + "(?:" + rest
+    })
 }
 
 /// Writes the pack. A pattern is two pairs of words with a capture between them, the words drawn

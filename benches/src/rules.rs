@@ -33,12 +33,16 @@ pub(crate) struct Patterns {
     folders: Vec<PathBuf>,
 }
 
-/// Prints the patterns, each once, and without the names of their captures: `rg -f` joins them to
-/// one regex, in which a name may stand once.
+/// Prints the patterns, each once, as `rg --no-unicode -f` takes them: it joins them to one regex, in
+/// which no name may stand twice, and beyond ASCII there are bytes.
 pub(crate) fn print_patterns(args: &Patterns) -> Result<()> {
     let mut all = BTreeSet::new();
     for folder in &args.folders {
-        all.extend(patterns_below(folder)?.iter().map(|p| nameless(p)));
+        all.extend(
+            patterns_below(folder)?
+                .iter()
+                .map(|p| in_bytes(&nameless(p))),
+        );
     }
     for pattern in all {
         anstream::println!("{pattern}");
@@ -53,6 +57,17 @@ fn nameless(pattern: &str) -> String {
         let rest = part.split_once('>').map_or(part, |(_, rest)| rest);
         text + "(?:" + rest
     })
+}
+
+fn in_bytes(pattern: &str) -> String {
+    let spelled = |byte: u8| {
+        if byte.is_ascii() {
+            char::from(byte).to_string()
+        } else {
+            format!("\\x{byte:02X}")
+        }
+    };
+    pattern.bytes().map(spelled).collect()
 }
 
 /// Writes the pack. A pattern is two pairs of words with a capture between them, the words drawn

@@ -43,7 +43,7 @@ impl<'a> Keys<'a> {
     }
 
     /// Who has an address, in words.
-    pub(super) fn holder(&self, address: &str) -> Option<&'a str> {
+    pub(super) fn holder(&self, address: &str) -> Option<String> {
         self.places.holder(address)
     }
 
@@ -97,7 +97,7 @@ impl<'a> Keys<'a> {
             "Node" => Some(subject.clone()),
             "Pod" => {
                 let node = &self.pod(subject)?.node;
-                (!node.is_empty()).then(|| Subject::cluster("Node", node))
+                (!node.is_empty()).then(|| Subject::cluster("Node", node.as_str()))
             }
             _ => None,
         }

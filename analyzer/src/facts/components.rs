@@ -153,7 +153,7 @@ fn of_pods<'a>(sources: &'a Sources<'_>, pod: &'a Object, owner: Owner) -> Compo
     let pods: Vec<&Object> = sources.pods_of(&owner).collect();
     let name = match label(&pod.value, COMPONENT) {
         "" => match label(&pod.value, "component") {
-            "" => owner.name.clone(),
+            "" => owner.name.to_string(),
             name => name.to_owned(),
         },
         name => name.to_owned(),
@@ -185,9 +185,9 @@ fn absent(namespace: &str, name: &str, deployment: &str) -> Component<'static> {
         ready: 0,
         version: String::new(),
         owner: Owner {
-            kind: "Deployment".to_owned(),
-            namespace: namespace.to_owned(),
-            name: deployment.to_owned(),
+            kind: "Deployment".into(),
+            namespace: namespace.into(),
+            name: deployment.into(),
         },
     }
 }

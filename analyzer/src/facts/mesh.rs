@@ -154,7 +154,7 @@ fn component_map(components: &[Component<'_>]) -> Value {
         .filter(|c| c.extension.is_empty() && c.is_present);
     let map = own.map(|c| {
         (
-            c.owner.name.clone(),
+            c.owner.name.to_string(),
             json!({"desired": c.desired, "ready": c.ready}),
         )
     });
@@ -165,7 +165,7 @@ fn missing(components: &[Component<'_>]) -> Vec<Value> {
     components
         .iter()
         .filter(|c| c.is_core && !c.is_present)
-        .map(|c| json!(c.owner.name))
+        .map(|c| json!(c.owner.name.as_str()))
         .collect()
 }
 

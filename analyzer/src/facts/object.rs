@@ -12,6 +12,14 @@ use crate::evidence::{Evidence, Subject};
 pub struct Name(Arc<str>);
 
 impl Name {
+    /// The text at a JSON pointer, with its memory; empty if there is none.
+    pub(super) fn shared(value: &Json, pointer: &str) -> Self {
+        match value.pointer(pointer) {
+            Some(Json::Text(text)) => Self(Arc::clone(text)),
+            _ => Self::default(),
+        }
+    }
+
     /// The text.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -1,25 +1,25 @@
 //! The workload that a pod belongs to: what people made and would restart.
 
-use super::Object;
 use super::row::text;
 use super::sources::Sources;
+use super::{Name, Object};
 use crate::evidence::Subject;
 
 /// A workload.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Owner {
-    pub(crate) kind: String,
-    pub(crate) namespace: String,
-    pub(crate) name: String,
+    pub(crate) kind: Name,
+    pub(crate) namespace: Name,
+    pub(crate) name: Name,
 }
 
 impl Owner {
     /// An object as the workload that it is itself.
     pub(crate) fn of(object: &Object) -> Self {
         Self {
-            kind: object.kind.to_string(),
-            namespace: object.namespace.to_string(),
-            name: object.name.to_string(),
+            kind: object.kind.clone(),
+            namespace: object.namespace.clone(),
+            name: object.name.clone(),
         }
     }
 
@@ -34,7 +34,7 @@ impl Owner {
 
     /// The field `workload` of a row.
     pub(crate) fn to_value(&self) -> serde_json::Value {
-        serde_json::json!({"kind": self.kind, "name": self.name})
+        serde_json::json!({"kind": self.kind.as_str(), "name": self.name.as_str()})
     }
 }
 
@@ -54,9 +54,14 @@ pub(super) fn top(sources: &Sources<'_>, object: &Object) -> Owner {
             break;
         }
         let found = sources.object(kind, &owner.namespace, name);
-        kind.clone_into(&mut owner.kind);
-        name.clone_into(&mut owner.name);
         value = found.map(|o| &o.value);
+        (owner.kind, owner.name) = match found {
+            Some(object) => (object.kind.clone(), object.name.clone()),
+            None => (
+                Name::shared(reference, "/kind"),
+                Name::shared(reference, "/name"),
+            ),
+        };
         if found.is_none() {
             return above(owner);
         }
@@ -78,8 +83,8 @@ pub(super) fn above(owner: Owner) -> Owner {
     };
     match owner.name.rsplit_once('-') {
         Some((name, hash)) if named_by_controller(hash) => Owner {
-            kind: kind.to_owned(),
-            name: name.to_owned(),
+            kind: kind.into(),
+            name: name.into(),
             namespace: owner.namespace,
         },
         _ => owner,
@@ -122,9 +127,9 @@ pub fn guess(pod: &str) -> (&'static str, &str) {
 pub(super) fn guessed(namespace: &str, pod: &str) -> Owner {
     let (kind, name) = guess(pod);
     Owner {
-        kind: kind.to_owned(),
-        namespace: namespace.to_owned(),
-        name: name.to_owned(),
+        kind: kind.into(),
+        namespace: namespace.into(),
+        name: name.into(),
     }
 }
 

@@ -9,28 +9,28 @@ use serde_json::Value;
 use super::kube::statuses;
 use super::row::{flag, list, text};
 use super::services::backing_workloads;
-use super::{Fact, Object, Sources};
+use super::{Fact, Name, Object, Sources};
 
 /// Where a pod belongs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Place {
     /// Kind and name of its workload.
-    pub workload: (String, String),
+    pub workload: (Name, Name),
     /// Its node; empty if it has none.
-    pub node: String,
+    pub node: Name,
 }
 
 /// Where all pods belong.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Places {
     /// By namespace and name.
-    pods: BTreeMap<(String, String), Place>,
+    pods: BTreeMap<(Name, Name), Place>,
     /// Namespace, pod and name of containers that do not run.
     stopped: BTreeSet<(String, String, String)>,
     /// Kinds and names of the workloads behind a Service, by its namespace and name.
     backing: BTreeMap<(String, String), Vec<(String, String)>>,
-    /// Who has an address, in words.
-    holders: BTreeMap<IpAddr, String>,
+    /// Kind, namespace and name of what has an address.
+    holders: BTreeMap<IpAddr, [Name; 3]>,
     /// Whether the bundle lists all that may have an address in the cluster.
     has_all_holders: bool,
 }
@@ -48,17 +48,18 @@ impl Places {
         }
         for pod in sources.kind("Pod") {
             let owner = sources.owner(&pod.namespace, &pod.name);
-            let key = (pod.namespace.to_string(), pod.name.to_string());
+            let key = (pod.namespace.clone(), pod.name.clone());
             let place = Place {
                 workload: (owner.kind, owner.name),
-                node: text(&pod.value, "/spec/nodeName").to_owned(),
+                node: Name::shared(&pod.value, "/spec/nodeName"),
             };
             for status in statuses(&pod.value) {
                 let state = status.get("state");
                 let has = |name: &str| state.is_some_and(|s| s.get(name).is_some());
                 if has("waiting") || has("terminated") {
                     let name = text(status, "/name").to_owned();
-                    places.stopped.insert((key.0.clone(), key.1.clone(), name));
+                    let key = (key.0.to_string(), key.1.to_string(), name);
+                    places.stopped.insert(key);
                 }
             }
             places.pods.insert(key, place);
@@ -89,20 +90,21 @@ impl Places {
         let told = items.filter_map(|item| item.pointer(field)?.as_str());
         let told = told.chain([text(value, one)]);
         for address in told.filter_map(|text| text.parse().ok()) {
-            self.holders.insert(address, holder(object));
+            let holder = [&object.kind, &object.namespace, &object.name];
+            self.holders.insert(address, holder.map(Name::clone));
         }
     }
 
     /// Who has an address, with or without a port, in words. `None` if it is none, or that cannot
     /// be told.
-    pub(crate) fn holder(&self, address: &str) -> Option<&str> {
+    pub(crate) fn holder(&self, address: &str) -> Option<String> {
         let with_port = || Some(address.parse::<SocketAddr>().ok()?.ip());
         let ip = address.parse().ok().or_else(with_port)?;
         let nobody = || {
             let is_told = self.has_all_holders && !ip.is_loopback() && !ip.is_unspecified();
-            is_told.then_some("no pod, node or Service of the cluster")
+            is_told.then(|| "no pod, node or Service of the cluster".to_owned())
         };
-        self.holders.get(&ip).map(String::as_str).or_else(nobody)
+        self.holders.get(&ip).map(in_words).or_else(nobody)
     }
 
     /// Adds what rows of `pods` and `containers` say that were not derived here.
@@ -111,22 +113,23 @@ impl Places {
             let said = fact.fields.pointer(pointer).and_then(Value::as_str);
             said.unwrap_or_default().to_owned()
         };
-        let namespace = text("/namespace");
+        let name = |pointer: &str| Name::from(text(pointer).as_str());
         match table {
             "pods" => {
                 let place = Place {
-                    workload: (text("/workload/kind"), text("/workload/name")),
-                    node: text("/node"),
+                    workload: (name("/workload/kind"), name("/workload/name")),
+                    node: name("/node"),
                 };
+                let (namespace, pod) = (name("/namespace"), name("/name"));
                 if let Ok(ip) = text("/ip").parse() {
-                    let holder = format!("pod {namespace}/{}", text("/name"));
+                    let holder = ["Pod".into(), namespace.clone(), pod.clone()];
                     self.holders.insert(ip, holder);
                 }
-                self.pods.insert((namespace, text("/name")), place);
+                self.pods.insert((namespace, pod), place);
             }
             "containers" if matches!(text("/state").as_str(), "waiting" | "terminated") => {
                 self.stopped
-                    .insert((namespace, text("/pod"), text("/name")));
+                    .insert((text("/namespace"), text("/pod"), text("/name")));
             }
             _ => {}
         }
@@ -134,7 +137,7 @@ impl Places {
 
     /// Where a pod belongs, if the bundle lists it.
     pub(crate) fn pod(&self, namespace: &str, name: &str) -> Option<&Place> {
-        self.pods.get(&(namespace.to_owned(), name.to_owned()))
+        self.pods.get(&(namespace.into(), name.into()))
     }
 
     /// Kinds and names of the workloads behind a Service.
@@ -156,10 +159,10 @@ fn has_ended(pod: &Object) -> bool {
 }
 
 /// `pod shop/cart-1`, `node a`, `Service shop/cart`.
-fn holder(object: &Object) -> String {
-    match object.kind.as_str() {
-        "Pod" => format!("pod {}/{}", object.namespace, object.name),
-        "Node" => format!("node {}", object.name),
-        kind => format!("{kind} {}/{}", object.namespace, object.name),
+fn in_words([kind, namespace, name]: &[Name; 3]) -> String {
+    match kind.as_str() {
+        "Pod" => format!("pod {namespace}/{name}"),
+        "Node" => format!("node {name}"),
+        kind => format!("{kind} {namespace}/{name}"),
     }
 }

@@ -16,7 +16,7 @@ use super::kube::{COMPONENT, label};
 use super::metrics::Scrape;
 use super::proxy_state::ProxyState;
 use super::row::text;
-use super::{Context, Fact, Gap, Listed, LogEnd, Object, Piece, mesh, owner};
+use super::{Context, Fact, Gap, Listed, LogEnd, Name, Object, Piece, mesh, owner};
 
 pub(crate) use super::owner::Owner;
 
@@ -203,9 +203,9 @@ impl<'a> Sources<'a> {
             let owner = owner::top(self, pod);
             // A Job's pods count for the Job as well as for the CronJob above it.
             let direct = Owner {
-                kind: text(&pod.value, "/metadata/ownerReferences/0/kind").to_owned(),
-                namespace: pod.namespace.to_string(),
-                name: text(&pod.value, "/metadata/ownerReferences/0/name").to_owned(),
+                kind: Name::shared(&pod.value, "/metadata/ownerReferences/0/kind"),
+                namespace: pod.namespace.clone(),
+                name: Name::shared(&pod.value, "/metadata/ownerReferences/0/name"),
             };
             if direct != owner && !direct.name.is_empty() {
                 pods_of.entry(direct).or_default().push(at);
@@ -315,9 +315,9 @@ impl<'a> Sources<'a> {
             return owner::top(self, object);
         }
         owner::above(Owner {
-            kind: kind.to_owned(),
-            namespace: namespace.to_owned(),
-            name: name.to_owned(),
+            kind: kind.into(),
+            namespace: namespace.into(),
+            name: name.into(),
         })
     }
 

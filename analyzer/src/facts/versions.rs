@@ -168,7 +168,7 @@ fn proxies<'a>(sources: &'a Sources<'_>) -> Vec<Group<'a>> {
             .entry((owner.clone(), version.to_owned()))
             .or_insert_with(|| Group {
                 what,
-                name: owner.name.clone(),
+                name: owner.name.to_string(),
                 version: version.to_owned(),
                 owner,
                 pods: 0,

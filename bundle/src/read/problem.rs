@@ -30,7 +30,7 @@ pub enum ProblemKind {
     PathRefused,
     /// A link, a device, a socket: nothing that a bundle holds.
     TypeRefused,
-    /// A cap of [`Limits`] was met.
+    /// A cap of [`crate::Limits`] was met.
     OverLimit,
     /// The file ends in the middle.
     CutShort,

@@ -2,33 +2,24 @@
 //!
 //! Of each literal the rarest window of eight bytes is taken. Its four grams of five bytes go
 //! into a small blocked Bloom table, and their first four bytes into an exact table. A text is
-//! looked at once every four bytes: whatever the alignment of a literal, one of its window's four
-//! grams is met. The loop is compiled once for each of a few instruction sets: its shifts are
-//! what matters.
+//! looked at once every four bytes ([`super::sweep`]): whatever the alignment of a literal, one of
+//! its window's four grams is met.
 //! A literal of seven bytes has no fifth byte for its last gram, which is looked for with any.
 
 use std::collections::HashSet;
 
-use pulp::{Arch, Simd, WithSimd};
-
 use super::frequency;
 use super::literals::{best_window, fold};
-
-/// Words of the Bloom table: 16 KiB, which stays in the first-level cache.
-const BLOOM_WORDS: usize = 1 << 12;
+use super::sweep::{Bloom, FOLD};
 
 /// Grams of a literal that are looked for: one for each place it may have.
 const GRAMS: usize = 4;
 
-/// Grams looked at before the first branch.
-const LANES: usize = 16;
-
 /// Finds literals.
 pub(crate) struct Filter {
-    bloom: Box<Bloom>,
+    bloom: Bloom,
     exact: Exact,
     literals: Vec<Literal>,
-    arch: Arch,
 }
 
 /// A folded text and the pattern that it belongs to.
@@ -45,143 +36,10 @@ impl std::fmt::Debug for Filter {
     }
 }
 
-/// Bit 5 of every byte.
-const FOLD: u64 = 0x2020_2020_2020_2020;
-
-/// How the first five bytes of eight, folded, come to a hash: its upper 12 bits are the word of the
-/// table, the next five and five the bits within it.
-trait Form {
-    fn hash(bytes: u64) -> u32;
-
-    /// Calls `found` with the places of a chunk's grams that may be looked for.
-    fn find(chunk: &Chunk, bloom: &Bloom, found: impl FnMut(usize));
-}
-
-/// One gram after another, for machines whose gathers are slow or none.
-struct Narrow;
-
-/// Many grams at once, in numbers of 32 bits, for machines with wide registers.
-struct Wide;
-
-type Bloom = [u32; BLOOM_WORDS];
-
-impl Form for Narrow {
-    #[inline(always)]
-    #[expect(
-        clippy::inline_always,
-        reason = "compiled once for each instruction set"
-    )]
-    fn hash(bytes: u64) -> u32 {
-        (((bytes | FOLD) << 24).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as u32
-    }
-
-    #[inline(always)]
-    #[expect(
-        clippy::inline_always,
-        clippy::indexing_slicing,
-        reason = "compiled once for each instruction set; constants within a chunk"
-    )]
-    fn find(chunk: &Chunk, bloom: &Bloom, found: impl FnMut(usize)) {
-        let mut any = 0;
-        for lane in 0..LANES {
-            let bytes = chunk[4 * lane..4 * lane + 8].try_into().unwrap_or_default();
-            any |= may_be(Self::hash(u64::from_le_bytes(bytes)), bloom);
-        }
-        if any != 0 {
-            singles::<Self>(chunk, LANES, bloom).for_each(found);
-        }
-    }
-}
-
-impl Form for Wide {
-    #[inline(always)]
-    #[expect(
-        clippy::inline_always,
-        clippy::cast_possible_truncation,
-        reason = "compiled once for each instruction set; the halves of a number"
-    )]
-    fn hash(bytes: u64) -> u32 {
-        wide(bytes as u32, (bytes >> 32) as u32)
-    }
-
-    #[inline(always)]
-    #[expect(
-        clippy::inline_always,
-        clippy::indexing_slicing,
-        reason = "compiled once for each instruction set; constants within a chunk"
-    )]
-    fn find(chunk: &Chunk, bloom: &Bloom, mut found: impl FnMut(usize)) {
-        let mut lanes = [0; LANES];
-        for (lane, may) in lanes.iter_mut().enumerate() {
-            let at = 4 * lane;
-            let gram = chunk[at..at + 4].try_into().unwrap_or_default();
-            let next = chunk[at + 4..at + 8].try_into().unwrap_or_default();
-            let hash = wide(u32::from_le_bytes(gram), u32::from_le_bytes(next));
-            *may = may_be(hash, bloom);
-        }
-        if lanes.iter().fold(0, |any, may| any | may) != 0 {
-            let lanes = lanes.iter().enumerate().filter(|(_, may)| **may != 0);
-            lanes.for_each(|(lane, _)| found(4 * lane));
-        }
-    }
-}
-
-#[inline(always)]
-#[expect(
-    clippy::inline_always,
-    reason = "compiled once for each instruction set"
-)]
-fn wide(gram: u32, next: u32) -> u32 {
-    let gram = (gram | 0x2020_2020) ^ ((next & 0xFF | 0x20) << 11);
-    (gram ^ (gram >> 15)).wrapping_mul(0x85EB_CA77)
-}
-
-#[inline(always)]
-#[expect(
-    clippy::inline_always,
-    reason = "compiled once for each instruction set"
-)]
-fn word(hash: u32) -> usize {
-    (hash >> 20) as usize % BLOOM_WORDS
-}
-
-/// The two bits of a gram within its word.
-fn bits(hash: u32) -> u32 {
-    (1 << ((hash >> 15) & 31)) | (1 << ((hash >> 10) & 31))
-}
-
-/// 1 if a gram may be one that is looked for.
-#[inline(always)]
-#[expect(
-    clippy::inline_always,
-    reason = "compiled once for each instruction set"
-)]
-fn may_be(hash: u32, bloom: &Bloom) -> u32 {
-    let word = bloom.get(word(hash)).copied().unwrap_or_default();
-    (word >> ((hash >> 15) & 31)) & (word >> ((hash >> 10) & 31)) & 1
-}
-
-/// Whether the registers are wide enough for [`Wide`].
-struct IsWide;
-
-impl WithSimd for IsWide {
-    type Output = bool;
-
-    fn with_simd<S: Simd>(self, _: S) -> bool {
-        size_of::<S::u32s>() >= 64
-    }
-}
-
 impl Filter {
     /// A filter for pairs of a pattern's number and one of its literals.
     pub(crate) fn new<'a>(texts: impl Iterator<Item = (usize, &'a [u8])>) -> Self {
-        let arch = Arch::new();
-        let hash = if arch.dispatch(IsWide) {
-            Wide::hash
-        } else {
-            Narrow::hash
-        };
-        let mut bloom = Box::new([0_u32; BLOOM_WORDS]);
+        let mut bloom = Bloom::new();
         let mut places = Vec::new();
         let literals: Vec<Literal> = texts
             .map(|(pattern, text)| Literal {
@@ -196,10 +54,7 @@ impl Filter {
                     .get(offset + 4)
                     .map_or(0..=u8::MAX, |next| *next..=*next);
                 for next in next {
-                    let hash = hash(u64::from(gram) | u64::from(next) << 32);
-                    if let Some(slot) = bloom.get_mut(word(hash)) {
-                        *slot |= bits(hash);
-                    }
+                    bloom.add(u64::from(gram) | u64::from(next) << 32);
                 }
                 let (bytes, mask) = eight(text, offset);
                 places.push((
@@ -217,7 +72,6 @@ impl Filter {
             bloom,
             exact: Exact::new(places),
             literals,
-            arch,
         }
     }
 
@@ -228,11 +82,7 @@ impl Filter {
             return;
         }
         let mut hits = Vec::new();
-        self.arch.dispatch(Sweep {
-            text,
-            bloom: &self.bloom,
-            hits: &mut hits,
-        });
+        self.bloom.sweep(text, &mut hits);
         for at in hits {
             let Some(gram) = gram_at(text, at) else {
                 continue;
@@ -339,67 +189,6 @@ fn eight(text: &[u8], at: usize) -> (u64, u64) {
 fn gram_at(text: &[u8], at: usize) -> Option<u32> {
     let bytes: [u8; 4] = text.get(at..at + 4)?.try_into().ok()?;
     Some(u32::from_le_bytes(bytes.map(fold)))
-}
-
-/// Bytes looked at before the first branch, with those behind that the last gram reaches into.
-const CHUNK: usize = 4 * LANES;
-type Chunk = [u8; CHUNK + 4];
-
-/// One pass over a text, noting where a gram may be one that is looked for, in their order.
-struct Sweep<'a> {
-    text: &'a [u8],
-    bloom: &'a Bloom,
-    hits: &'a mut Vec<usize>,
-}
-
-impl WithSimd for Sweep<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    #[expect(
-        clippy::inline_always,
-        reason = "it must be compiled once for each instruction set"
-    )]
-    fn with_simd<S: Simd>(self, simd: S) {
-        if IsWide.with_simd(simd) {
-            self.run::<Wide>();
-        } else {
-            self.run::<Narrow>();
-        }
-    }
-}
-
-impl Sweep<'_> {
-    #[inline(always)]
-    #[expect(
-        clippy::inline_always,
-        reason = "compiled once for each instruction set"
-    )]
-    fn run<F: Form>(self) {
-        let Self { text, bloom, hits } = self;
-        let mut start = 0;
-        while let Some(chunk) = text.get(start..).and_then(<[u8]>::first_chunk) {
-            F::find(chunk, bloom, |at| hits.push(start + at));
-            start += CHUNK;
-        }
-        let rest = text.get(start..).unwrap_or_default();
-        hits.extend(singles::<F>(rest, usize::MAX, bloom).map(|at| start + at));
-    }
-}
-
-/// Where those of the first `most` grams are that may be looked for.
-fn singles<'a, F: Form>(
-    text: &'a [u8],
-    most: usize,
-    bloom: &'a Bloom,
-) -> impl Iterator<Item = usize> + 'a {
-    let (grams, _) = text.as_chunks::<4>();
-    let grams = grams.iter().enumerate().take(most);
-    grams.filter_map(|(number, gram)| {
-        let next = text.get(number * 4 + 4).copied().unwrap_or_default();
-        let bytes = u64::from(u32::from_le_bytes(*gram)) | u64::from(next) << 32;
-        (may_be(F::hash(bytes), bloom) == 1).then_some(number * 4)
-    })
 }
 
 /// Where a gram stands in a literal.

@@ -23,6 +23,7 @@ pub(crate) mod pattern;
 pub(crate) mod record;
 mod relay;
 mod roster;
+mod sweep;
 mod syntax;
 
 use std::any::Any;

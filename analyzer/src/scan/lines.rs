@@ -216,12 +216,59 @@ mod tests {
         "\n",
     ];
 
-    fn scanner() -> Scanner {
+    /// Patterns that are tried in parts: texts in their order, a head before `.*` and fixed texts.
+    const PARTED: [&str; 5] = [
+        r"\{ns=(?P<ns>[^ }]+) name=(?P<name>[^ }]*)[^}]*\}.*(?:Unavailable|entering failfast)",
+        r"\{ns=(?P<ns>\S+) .*worker: .*[Uu]navailable",
+        r"\bworker: (?P<what>[a-z]+ ?)+.*entering failfast",
+        r"^(?P<first>\{ns=.*?) .*Unavailable",
+        r"entering failfast (?P<late>.{1,9}?)(?: |$)",
+    ];
+
+    const PARTS: [&str; 12] = [
+        "{ns=a name=b}",
+        "{ns=",
+        "shop ",
+        "name=x",
+        "}",
+        "worker: ",
+        "Unavailable",
+        "unavailable",
+        "entering failfast",
+        " ",
+        "w",
+        "\n",
+    ];
+
+    fn scanner(patterns: &[&str]) -> Scanner {
         let matcher = |source: &&str| LogMatcher {
             patterns: vec![Pattern::new(source).unwrap()],
             ..LogMatcher::default()
         };
-        Scanner::new(PATTERNS.iter().map(matcher).collect())
+        Scanner::new(patterns.iter().map(matcher).collect())
+    }
+
+    /// The values of each capture, as a plain search finds them.
+    fn captured(text: &str, source: &str) -> Vec<(String, Vec<String>)> {
+        let regex = regex::bytes::Regex::new(source).unwrap();
+        let mut all = std::collections::BTreeMap::<String, Vec<String>>::new();
+        for found in text
+            .split('\n')
+            .filter_map(|line| regex.captures(line.as_bytes()))
+        {
+            for name in regex.capture_names().flatten() {
+                let Some(value) = found.name(name) else {
+                    continue;
+                };
+                let value = String::from_utf8(value.as_bytes().to_vec()).unwrap();
+                let values = all.entry(name.to_owned()).or_default();
+                if !values.contains(&value) {
+                    values.push(value);
+                }
+            }
+        }
+        all.values_mut().for_each(|values| values.truncate(12));
+        all.into_iter().collect()
     }
 
     fn lines_of(scanned: &Scanned, matcher: usize) -> (u64, Vec<u64>) {
@@ -242,7 +289,7 @@ mod tests {
             cut in 0_usize..1000,
         ) {
             let text: String = picks.iter().map(|p| PIECES[*p]).collect();
-            let scanner = scanner();
+            let scanner = scanner(&PATTERNS);
             // In two blocks, the second one first.
             let middle = text.len() * cut / 1000;
             let middle = text[..middle].rfind('\n').map_or(0, |n| n + 1);
@@ -261,6 +308,28 @@ mod tests {
                 let is_kept = |nth: usize| nth < 3 || nth + 1 == lines.len();
                 let first: Vec<u64> = lines.iter().enumerate().filter(|(nth, _)| is_kept(*nth)).map(|(_, n)| *n).collect();
                 prop_assert_eq!(lines_of(&scanned, number), (lines.len() as u64, first));
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_tried_in_parts_captures_as_the_whole(
+            picks in prop::collection::vec(0..PARTS.len(), 0..120),
+        ) {
+            let text: String = picks.iter().map(|p| PARTS[*p]).collect();
+            let block = Block {
+                bytes: text.as_bytes(), offset: 0, first_line: 1, starts_mid_line: false, is_last: true,
+            };
+            let scanned = scanner(&PARTED).scan("a.log", Origin::default(), block);
+            for (number, source) in PARTED.iter().enumerate() {
+                let group = scanned.groups.iter().find(|(key, _)| key.0 == number);
+                let captures = group.map(|(_, group)| &group.captures).into_iter().flatten();
+                let owned = |values: Vec<&str>| values.into_iter().map(str::to_owned).collect();
+                let found: Vec<(String, Vec<String>)> = captures
+                    .map(|(name, values)| (name.to_string(), owned(values.in_order())))
+                    .collect();
+                prop_assert_eq!(found, captured(&text, source), "{}", source);
             }
         }
     }

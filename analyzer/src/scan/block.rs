@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use bundle::Block;
+use foldhash::fast::RandomState;
 
 use super::line::{self, Line};
 use super::lines::{LogMatcher, Scanner};
@@ -24,9 +25,9 @@ pub(super) struct BlockScan<'s, 'b> {
     counter: Counter,
     groups: Vec<Local>,
     /// Groups by matcher and the value of its key.
-    keys: HashMap<(usize, String), usize>,
+    keys: HashMap<(usize, String), usize, RandomState>,
     /// Groups of matches whose text was met before: all that was captured is known there.
-    repeats: HashMap<(usize, usize, &'b [u8]), usize>,
+    repeats: HashMap<(usize, usize, &'b [u8]), usize, RandomState>,
     bytes_scanned: u64,
 }
 
@@ -58,8 +59,8 @@ impl<'s, 'b> BlockScan<'s, 'b> {
                 line: block.first_line,
             },
             groups: Vec::new(),
-            keys: HashMap::new(),
-            repeats: HashMap::new(),
+            keys: HashMap::default(),
+            repeats: HashMap::default(),
             bytes_scanned: block.bytes.len() as u64,
         }
     }

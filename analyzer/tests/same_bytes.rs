@@ -4,9 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use bundle::{
-    Bundle, BundleWriter, Container, EntryPath, FormatVersion, Limits, Manifest, WriterOptions,
-};
+use bundle::{Bundle, BundleWriter, Container, EntryPath, Limits, Manifest, WriterOptions};
 use jiff::Timestamp;
 use linkerd_analyze::{Options, Rules, analyze, load_rules};
 use proptest::prelude::*;
@@ -61,19 +59,7 @@ fn write(path: &Path, container: Container, entries: &[(String, String)]) {
 }
 
 fn manifest() -> Manifest {
-    Manifest {
-        format: FormatVersion::CURRENT,
-        collector: "test".to_owned(),
-        captured_at: AT.parse().unwrap(),
-        finished_at: None,
-        kubernetes_version: None,
-        api_server_date: None,
-        api_server_clock_difference_s: None,
-        options: std::collections::BTreeMap::new(),
-        redactions: std::collections::BTreeMap::new(),
-        ledger: Vec::new(),
-        entries: Vec::new(),
-    }
+    Manifest::new("test", AT.parse().unwrap())
 }
 
 fn report(path: &Path, rules: &Rules, threads: usize) -> String {

@@ -15,7 +15,7 @@ mod rules;
 use std::path::PathBuf;
 
 use anyhow::Result;
-use bundle::{BundleWriter, Container, FormatVersion, Manifest, WriterOptions};
+use bundle::{BundleWriter, Container, Manifest, WriterOptions};
 use clap::{Args, Parser, ValueEnum};
 use jiff::Timestamp;
 
@@ -100,17 +100,8 @@ fn captured_at() -> Timestamp {
 }
 
 fn manifest() -> Manifest {
-    Manifest {
-        format: FormatVersion::CURRENT,
-        collector: concat!("linkerd-bundle-benches ", env!("CARGO_PKG_VERSION")).to_owned(),
-        captured_at: captured_at(),
-        finished_at: None,
-        kubernetes_version: None,
-        api_server_date: None,
-        api_server_clock_difference_s: None,
-        options: std::collections::BTreeMap::new(),
-        redactions: std::collections::BTreeMap::new(),
-        ledger: Vec::new(),
-        entries: Vec::new(),
-    }
+    Manifest::new(
+        concat!("linkerd-bundle-benches ", env!("CARGO_PKG_VERSION")),
+        captured_at(),
+    )
 }

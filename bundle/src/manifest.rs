@@ -62,6 +62,23 @@ pub struct Manifest {
 }
 
 impl Manifest {
+    /// That of a bundle of today's format of which nothing else is known.
+    pub fn new(collector: impl Into<String>, captured_at: Timestamp) -> Self {
+        Self {
+            format: FormatVersion::CURRENT,
+            collector: collector.into(),
+            captured_at,
+            finished_at: None,
+            kubernetes_version: None,
+            api_server_date: None,
+            api_server_clock_difference_s: None,
+            options: BTreeMap::new(),
+            redactions: BTreeMap::new(),
+            ledger: Vec::new(),
+            entries: Vec::new(),
+        }
+    }
+
     /// Takes the rows of a later checkpoint in: the later word on an item counts.
     pub(crate) fn take_rows(&mut self, later: Vec<LedgerRow>) {
         let mut at: BTreeMap<(SourceKind, String), usize> = BTreeMap::new();

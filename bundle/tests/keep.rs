@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use linkerd_bundle::{
-    Bundle, BundleWriter, Container, EntryPath, EntryRecord, Form, FormatVersion, LedgerRow,
-    Limits, Manifest, Outcome, SourceKind, WriterOptions,
+    Bundle, BundleWriter, Container, EntryPath, EntryRecord, Form, LedgerRow, Limits, Manifest,
+    Outcome, SourceKind, WriterOptions,
 };
 
 fn options(name: &str) -> WriterOptions {
@@ -21,17 +21,8 @@ fn options(name: &str) -> WriterOptions {
 
 fn manifest(ledger: Vec<LedgerRow>) -> Manifest {
     Manifest {
-        format: FormatVersion::CURRENT,
-        collector: "test".to_owned(),
-        captured_at: "2026-11-23T00:00:00Z".parse().unwrap(),
-        finished_at: None,
-        kubernetes_version: None,
-        api_server_date: None,
-        api_server_clock_difference_s: None,
-        options: BTreeMap::new(),
-        redactions: BTreeMap::new(),
         ledger,
-        entries: Vec::new(),
+        ..Manifest::new("test", "2026-11-23T00:00:00Z".parse().unwrap())
     }
 }
 

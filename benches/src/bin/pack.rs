@@ -5,7 +5,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use bundle::{BundleWriter, Container, EntryPath, FormatVersion, Manifest, WriterOptions};
+use bundle::{BundleWriter, Container, EntryPath, Manifest, WriterOptions};
 use clap::Parser;
 use jiff::Timestamp;
 
@@ -31,19 +31,7 @@ fn main() -> Result<()> {
     };
     let mut writer = BundleWriter::create(&args.output, options)?;
     append_all(&mut writer, &args.folder, &args.folder)?;
-    writer.finish(Manifest {
-        format: FormatVersion::CURRENT,
-        collector: "pack".to_owned(),
-        captured_at: Timestamp::UNIX_EPOCH,
-        finished_at: None,
-        kubernetes_version: None,
-        api_server_date: None,
-        api_server_clock_difference_s: None,
-        options: std::collections::BTreeMap::new(),
-        redactions: std::collections::BTreeMap::new(),
-        ledger: Vec::new(),
-        entries: Vec::new(),
-    })?;
+    writer.finish(Manifest::new("pack", Timestamp::UNIX_EPOCH))?;
     Ok(())
 }
 

@@ -10,8 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use bundle::{
-    BundleWriter, Container, EntryPath, FormatVersion, LedgerRow, Manifest, Outcome, SourceKind,
-    WriterOptions,
+    BundleWriter, Container, EntryPath, LedgerRow, Manifest, Outcome, SourceKind, WriterOptions,
 };
 use clap::Parser;
 use jiff::Timestamp;
@@ -178,17 +177,5 @@ fn row(object: &str) -> LedgerRow {
 }
 
 fn manifest() -> Manifest {
-    Manifest {
-        format: FormatVersion::CURRENT,
-        collector: "bench".to_owned(),
-        captured_at: Timestamp::UNIX_EPOCH,
-        finished_at: None,
-        kubernetes_version: None,
-        api_server_date: None,
-        api_server_clock_difference_s: None,
-        options: std::collections::BTreeMap::new(),
-        redactions: std::collections::BTreeMap::new(),
-        ledger: Vec::new(),
-        entries: Vec::new(),
-    }
+    Manifest::new("bench", Timestamp::UNIX_EPOCH)
 }

@@ -236,17 +236,8 @@ impl Packing {
         kubernetes_version: Option<String>,
     ) -> (BundleWriter, Manifest) {
         let mut manifest = before.unwrap_or(Manifest {
-            format: FormatVersion::CURRENT,
-            collector: String::new(),
-            captured_at: time.at,
-            finished_at: None,
             kubernetes_version,
-            api_server_date: None,
-            api_server_clock_difference_s: None,
-            options: BTreeMap::new(),
-            redactions: BTreeMap::new(),
-            ledger: Vec::new(),
-            entries: Vec::new(),
+            ..Manifest::new("", time.at)
         });
         manifest.format = FormatVersion::CURRENT;
         if !manifest.collector.is_empty() {

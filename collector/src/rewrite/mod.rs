@@ -263,19 +263,7 @@ impl<'a> Written<'a> {
 
     /// The manifest: what was known before, brought up to what was written.
     fn manifest(&mut self, before: Option<Manifest>, at: Timestamp, is_new: bool) -> Manifest {
-        let mut manifest = before.unwrap_or(Manifest {
-            format: FormatVersion::CURRENT,
-            collector: String::new(),
-            captured_at: at,
-            finished_at: None,
-            kubernetes_version: None,
-            api_server_date: None,
-            api_server_clock_difference_s: None,
-            options: BTreeMap::new(),
-            redactions: BTreeMap::new(),
-            ledger: Vec::new(),
-            entries: Vec::new(),
-        });
+        let mut manifest = before.unwrap_or(Manifest::new("", at));
         manifest.format = FormatVersion::CURRENT;
         if is_new {
             let from = std::mem::replace(&mut manifest.collector, format!("{COLLECTOR} redact"));

@@ -163,7 +163,7 @@ impl Visitor for Looker {
 
 #[cfg(test)]
 mod tests {
-    use bundle::{BundleWriter, Container, EntryPath, FormatVersion, Manifest, WriterOptions};
+    use bundle::{BundleWriter, Container, EntryPath, Manifest, WriterOptions};
 
     use super::*;
 
@@ -181,19 +181,7 @@ mod tests {
         writer
             .append(&path, text.len() as u64, &mut text.as_bytes())
             .unwrap();
-        let manifest = Manifest {
-            format: FormatVersion::CURRENT,
-            collector: String::new(),
-            captured_at: at,
-            finished_at: None,
-            kubernetes_version: None,
-            api_server_date: None,
-            api_server_clock_difference_s: None,
-            options: std::collections::BTreeMap::new(),
-            redactions: std::collections::BTreeMap::new(),
-            ledger: Vec::new(),
-            entries: Vec::new(),
-        };
+        let manifest = Manifest::new("", at);
         let written = writer.close(manifest).unwrap();
         (file, written)
     }

@@ -162,6 +162,6 @@ mod tests {
             account("cart.shop.serviceaccount.identity.linkerd.cluster.local"),
             "cart.shop"
         );
-        assert_eq!(account("spiffe://root/vm"), "");
+        assert_eq!(account("spiffe://trust.example/vm"), "");
     }
 }

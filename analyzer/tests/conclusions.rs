@@ -334,3 +334,38 @@ fn an_address_stands_with_who_has_it() {
     assert_eq!(found[0].message, "10.1.2.3:80 (pod shop/cart-1), 10.9.9.9");
     assert_eq!(found[0].fix, ["ping 10.1.2.3:80"]);
 }
+
+#[test]
+fn the_namespace_of_the_control_plane_is_told_by_objects_logs_or_lines() {
+    let rule = rule(
+        "away",
+        "matchers:\n  a: {log: {pattern: 'endpoint (?P<addr>\\S+) is away'}}\n\
+         message: 'away from {control_plane}'\n\
+         fix: ['kubectl -n {control_plane} get pods']",
+    );
+    let line = |addr: &str| format!("the endpoint {addr} is away\n");
+    let (plain, named) = (
+        line("10.0.0.1:8086"),
+        line("linkerd-dst-headless.mesh.svc.cluster.local:8086"),
+    );
+    let log = "cluster-resources/pods/logs/shop/web-6556cb56d8-dv6nq/app.log";
+    let own = "cluster-resources/pods/logs/hub/linkerd-identity-6556cb56d8-dv6nq/identity.log";
+    let services = (
+        "cluster-resources/services/base.json",
+        r#"{"kind": "ServiceList", "apiVersion": "v1", "items": [
+            {"metadata": {"name": "linkerd-dst", "namespace": "base"}}]}"#,
+    );
+    for (files, want) in [
+        (vec![(log, plain.as_str())], "linkerd"),
+        (vec![(log, named.as_str())], "mesh"),
+        (vec![(log, named.as_str()), (own, "ready\n")], "hub"),
+        (
+            vec![(log, named.as_str()), (own, "ready\n"), services],
+            "base",
+        ),
+    ] {
+        let found = findings(&[&rule], &files);
+        assert_eq!(found[0].message, format!("away from {want}"));
+        assert_eq!(found[0].fix, [format!("kubectl -n {want} get pods")]);
+    }
+}

@@ -15,6 +15,7 @@ mod certificates;
 mod cluster;
 mod components;
 mod containers;
+pub(crate) mod control_plane;
 mod description;
 mod endpoints;
 mod event_table;

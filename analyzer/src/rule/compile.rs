@@ -12,8 +12,8 @@ use super::version::Range;
 use super::{Matcher, NamedMatcher, Rule};
 use crate::scan::LogMatcher;
 
-/// Names that mean the subjects of a finding.
-const SUBJECT_NAMES: [&str; 9] = [
+/// Names that mean the subjects of a finding, or hold for the whole bundle.
+const SUBJECT_NAMES: [&str; 10] = [
     "subject",
     "subjects",
     "pod",
@@ -23,6 +23,7 @@ const SUBJECT_NAMES: [&str; 9] = [
     "node",
     "service",
     "at",
+    "control_plane",
 ];
 
 /// Names behind a matcher's name that every matcher has.

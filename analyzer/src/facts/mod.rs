@@ -20,6 +20,7 @@ mod description;
 mod endpoints;
 mod event_table;
 mod events;
+pub(crate) mod fields;
 mod inject;
 mod injector;
 mod iptables;

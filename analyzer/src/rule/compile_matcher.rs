@@ -162,7 +162,7 @@ fn table(
         if faulty.is_sound {
             return Some(Predicate::sound(&at.value));
         }
-        faulty.check_inside(at, Predicate::new(&at.value, &known))
+        faulty.check_inside(at, Predicate::new(&at.value, name, &known))
     });
     TableMatcher {
         table: name.to_owned(),

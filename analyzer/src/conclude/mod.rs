@@ -76,7 +76,7 @@ impl<'a> World<'a> {
 fn control_plane<'a>(facts: &'a Facts, scanned: &'a Scanned) -> &'a str {
     let known = facts.places.control_plane.as_deref();
     let named = || {
-        let lines = scanned.groups.values().flat_map(Group::lines);
+        let lines = scanned.matches.groups.values().flat_map(Group::lines);
         lines.map(|line| line.text.as_ref()).find_map(named_in)
     };
     known.or_else(named).unwrap_or(USUAL)

@@ -126,6 +126,8 @@ fn log(
         exclude,
         key,
         keeps_seconds: false,
+        is_of_running: !file.shutdown,
+        mark: None,
     });
     let matcher = NamedMatcher {
         name: String::new(),

@@ -15,7 +15,10 @@ use super::json::Json;
 use super::metrics::Scrape;
 use super::proxy_state::ProxyState;
 use super::row::text;
-use super::{Context, Fact, Gap, Listed, LogEnd, Name, Object, Piece, control_plane, mesh, owner};
+use super::{
+    Context, Fact, Gap, Listed, LogEnd, Name, Object, Piece, certificates, control_plane, mesh,
+    owner,
+};
 
 pub(crate) use super::owner::Owner;
 
@@ -147,6 +150,9 @@ impl<'a> Sources<'a> {
         });
         self.scrapes.sort_by(|a, b| a.key().cmp(&b.key()));
         self.chains.sort_by(|a, b| a.entry.cmp(&b.entry));
+        if self.objects.is_empty() {
+            certificates::files::settle(&mut self.chains);
+        }
         self.init_logs.sort_by(|a, b| a.entry.cmp(&b.entry));
     }
 

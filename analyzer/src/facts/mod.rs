@@ -28,6 +28,7 @@ mod jobs;
 mod json;
 mod kube;
 mod listen;
+mod mend;
 mod mesh;
 mod metrics;
 mod namespaces;

@@ -132,6 +132,7 @@ fn lines<'a>(log: usize, ongoing: Option<SignedDuration>, world: &'a World<'_>) 
     let start = (log, Arc::from(""), Box::default());
     let groups = world
         .scanned
+        .matches
         .groups
         .range(start..)
         .take_while(|(key, _)| key.0 == log);
@@ -273,6 +274,7 @@ fn no_line<'a>(log: usize, rules: &Rules, world: &World<'_>) -> Hits<'a> {
         let start = (log, Arc::from(entry.as_str()), Box::default());
         let has_line = world
             .scanned
+            .matches
             .groups
             .range(start..)
             .next()

@@ -15,10 +15,12 @@ mod certificates;
 mod cluster;
 mod components;
 mod containers;
+pub(crate) mod control_plane;
 mod description;
 mod endpoints;
 mod event_table;
 mod events;
+pub(crate) mod fields;
 mod inject;
 mod injector;
 mod iptables;
@@ -26,6 +28,7 @@ mod jobs;
 mod json;
 mod kube;
 mod listen;
+mod mend;
 mod mesh;
 mod metrics;
 mod namespaces;
@@ -274,7 +277,8 @@ pub fn wants(entry: &EntryInfo) -> bool {
 fn is_foreign_structure(name: &str) -> bool {
     let lower = name.to_ascii_lowercase();
     let endings = [
-        ".json", ".yaml", ".yml", ".txt", ".prom", ".metrics", ".pem", ".crt",
+        ".json", ".yaml", ".yml", ".txt", ".prom", ".metrics", ".pem", ".crt", ".cer", ".cert",
+        ".key",
     ];
     let is_log = lower.rsplit('.').next() == Some("log");
     !lower.contains('.')
@@ -312,7 +316,7 @@ fn parse_foreign(entry: &Arc<EntryInfo>, bytes: &[u8], demand: &Demand) -> Vec<P
     let start = bytes.trim_ascii_start();
     if iptables::wants_log(entry) || iptables::is_saved(start) {
         iptables::parse(entry, bytes)
-    } else if start.starts_with(b"-----BEGIN") {
+    } else if certificates::is_pem(entry.path.file_name(), start) {
         certificates::parse(entry, bytes)
     } else if metrics::is_exposition(start) {
         metrics::parse(entry, bytes, demand)

@@ -12,11 +12,13 @@ use serde_json::Value;
 use super::certificates::Presented;
 use super::iptables::InitLog;
 use super::json::Json;
-use super::kube::{COMPONENT, label};
 use super::metrics::Scrape;
 use super::proxy_state::ProxyState;
 use super::row::text;
-use super::{Context, Fact, Gap, Listed, LogEnd, Name, Object, Piece, mesh, owner};
+use super::{
+    Context, Fact, Gap, Listed, LogEnd, Name, Object, Piece, certificates, control_plane, mesh,
+    owner,
+};
 
 pub(crate) use super::owner::Owner;
 
@@ -38,7 +40,8 @@ pub(crate) struct Sources<'a> {
     /// The workload of each pod, in the order of the pods.
     owners: Vec<Owner>,
     pods_of: BTreeMap<Owner, Vec<usize>>,
-    control_plane_namespace: String,
+    /// The namespace of the control plane, if anything tells it.
+    control_plane: Option<String>,
     values: Json,
     /// The row of the table `mesh`; null until it is derived.
     pub(super) mesh: Value,
@@ -59,7 +62,7 @@ impl<'a> Sources<'a> {
             gaps: Vec::new(),
             owners: Vec::new(),
             pods_of: BTreeMap::new(),
-            control_plane_namespace: String::new(),
+            control_plane: None,
             values: Json::Null,
             mesh: Value::Null,
         };
@@ -67,7 +70,7 @@ impl<'a> Sources<'a> {
             sources.add(piece);
         }
         sources.sort();
-        sources.control_plane_namespace = sources.find_control_plane();
+        sources.control_plane = control_plane::find(&sources);
         sources.read_values();
         sources.find_owners();
         sources
@@ -147,43 +150,19 @@ impl<'a> Sources<'a> {
         });
         self.scrapes.sort_by(|a, b| a.key().cmp(&b.key()));
         self.chains.sort_by(|a, b| a.entry.cmp(&b.entry));
+        if self.objects.is_empty() {
+            certificates::files::settle(&mut self.chains);
+        }
         self.init_logs.sort_by(|a, b| a.entry.cmp(&b.entry));
-    }
-
-    fn find_control_plane(&self) -> String {
-        let core = ["destination", "identity", "proxy-injector"];
-        let by_label = |kind| {
-            let objects = self.kind(kind).iter();
-            objects
-                .filter(|o| core.contains(&label(&o.value, COMPONENT)))
-                .map(|o| o.namespace.to_string())
-                .next()
-        };
-        let by_name = |kind, names: &[&str]| {
-            let objects = self.kind(kind).iter();
-            objects
-                .filter(|o| names.contains(&o.name.as_str()))
-                .map(|o| o.namespace.to_string())
-                .next()
-        };
-        let by_injected = || {
-            let labels = self
-                .kind("Pod")
-                .iter()
-                .map(|p| label(&p.value, "linkerd.io/control-plane-ns"));
-            labels.filter(|l| !l.is_empty()).map(str::to_owned).next()
-        };
-        by_name("ConfigMap", &["linkerd-config"])
-            .or_else(|| by_label("Deployment"))
-            .or_else(|| by_label("Pod"))
-            .or_else(|| by_name("Service", &["linkerd-dst", "linkerd-identity"]))
-            .or_else(by_injected)
-            .unwrap_or_else(|| "linkerd".to_owned())
     }
 
     /// Reads the chart values that the control plane was installed with.
     fn read_values(&mut self) {
-        let config = self.object("ConfigMap", &self.control_plane_namespace, "linkerd-config");
+        let config = self.object(
+            "ConfigMap",
+            self.control_plane_namespace(),
+            "linkerd-config",
+        );
         let Some((entry, result)) = config.map(|c| (c.entry.to_string(), mesh::values(&c.value)))
         else {
             return;
@@ -363,7 +342,14 @@ impl<'a> Sources<'a> {
 
     /// The namespace of the control plane; `linkerd` if nothing tells.
     pub(super) fn control_plane_namespace(&self) -> &str {
-        &self.control_plane_namespace
+        self.control_plane
+            .as_deref()
+            .unwrap_or(control_plane::USUAL)
+    }
+
+    /// The namespace of the control plane, if anything tells it.
+    pub(super) fn control_plane(&self) -> Option<&str> {
+        self.control_plane.as_deref()
     }
 
     /// The chart values in `linkerd-config`; null if there are none.

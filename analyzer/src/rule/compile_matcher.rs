@@ -126,6 +126,8 @@ fn log(
         exclude,
         key,
         keeps_seconds: false,
+        is_of_running: !file.shutdown,
+        mark: None,
     });
     let matcher = NamedMatcher {
         name: String::new(),
@@ -162,7 +164,7 @@ fn table(
         if faulty.is_sound {
             return Some(Predicate::sound(&at.value));
         }
-        faulty.check_inside(at, Predicate::new(&at.value, &known))
+        faulty.check_inside(at, Predicate::new(&at.value, name, &known))
     });
     TableMatcher {
         table: name.to_owned(),

@@ -156,6 +156,9 @@ pub(crate) struct LogFile {
     /// A regex for lines that do not count.
     #[serde(default)]
     pub(crate) exclude: Option<At<String>>,
+    /// `false`: no lines that a proxy wrote after it was told to stop.
+    #[serde(default = "yes")]
+    pub(crate) shutdown: bool,
     /// Only lines written at least this long after their process started, where a line tells.
     #[serde(default)]
     pub(crate) uptime: Option<At<String>>,
@@ -165,6 +168,10 @@ pub(crate) struct LogFile {
     /// The last line must be within this time of the capture or of the end of its log.
     #[serde(default)]
     pub(crate) ongoing: Option<At<String>>,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// Rows of a fact table.

@@ -401,3 +401,31 @@ fn what_says_different_things_is_quoted_first() {
     );
     assert!(text.contains("given up for good"), "{text}");
 }
+
+#[test]
+fn one_line_of_an_excerpt_counts_for_many_and_one_of_a_whole_log_does_not() {
+    let rule = rule(
+        "refused",
+        "matchers:\n  a: {log: {containers: [linkerd-proxy], pattern: 'Failed to connect to it'}}\n  \
+         excerpt: {absent: {source: pod-logs, container: linkerd-proxy, pattern: 'the proxy starts', excerpt: true}}\n\
+         condition: {any: [{count: {of: a, over: 1}}, {all: [a, excerpt]}]}\n\
+         by: workload\nmessage: '{a.count}'\nfix: [wait]",
+    );
+    let (line, start) = ("WARN Failed to connect to it\n", "INFO the proxy starts\n");
+    let filler = "INFO nothing of note\n".repeat(60);
+    for (files, found) in [
+        // Neither needs a name that tells the container.
+        (vec![("some.log", line.to_owned())], 1),
+        (vec![("linkerd-proxy.log", line.to_owned())], 1),
+        (vec![("some.log", format!("{start}{line}"))], 0),
+        (vec![("some.log", format!("{line}{filler}"))], 0),
+        (vec![("some.log", format!("{line}{line}{filler}"))], 1),
+    ] {
+        let files: Vec<(&str, &str)> = files.iter().map(|(n, t)| (*n, t.as_str())).collect();
+        let report = report(&[&rule], &files);
+        assert_eq!(report.findings.len(), found, "{files:?}");
+        assert!(report.could_not_check.is_empty());
+        let evidence = report.findings.iter().flat_map(|f| &f.evidence);
+        assert!(evidence.into_iter().all(|e| e.line.is_some()));
+    }
+}

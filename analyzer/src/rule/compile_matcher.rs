@@ -293,9 +293,10 @@ fn absent(
             });
             Some(plain(Matcher::NoLine {
                 log: logs.len() - 1,
+                in_excerpt: file.excerpt,
             }))
         }
-        (None, Some(at)) if file.container.is_none() => {
+        (None, Some(at)) if file.container.is_none() && !file.excerpt => {
             known_table(at, faulty);
             let table = table(&at.value, file.predicate.as_ref(), &[], faulty);
             Some(plain(Matcher::NoRow {
@@ -304,8 +305,8 @@ fn absent(
             }))
         }
         _ => {
-            let detail = "`absent` has either `source: pod-logs` with `pattern` (and `container`), or a \
-                          `source` with `table` and `where`";
+            let detail = "`absent` has either `source: pod-logs` with `pattern` (and `container`, `excerpt`), or \
+                          a `source` with `table` and `where`";
             faulty.add(place, detail);
             None
         }

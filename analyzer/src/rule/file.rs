@@ -280,6 +280,10 @@ pub(crate) struct AbsentFile {
     /// `pod-logs`: the container whose log is looked at.
     #[serde(default)]
     pub(crate) container: Option<String>,
+    /// `pod-logs`: whether only excerpts are looked at: logs of at most 60 lines that were handed
+    /// over without a ledger. Their lines were chosen by somebody.
+    #[serde(default)]
+    pub(crate) excerpt: bool,
     /// `pod-logs`: the regex that no line may match.
     #[serde(default)]
     pub(crate) pattern: Option<At<String>>,

@@ -321,7 +321,10 @@ fn parse_foreign(entry: &Arc<EntryInfo>, bytes: &[u8], demand: &Demand) -> Vec<P
     let start = bytes.trim_ascii_start();
     if checks::is_output(entry, start) {
         checks::parse(entry, bytes)
-    } else if iptables::wants_log(entry) || iptables::is_saved(start) {
+    } else if iptables::wants_log(entry)
+        || iptables::is_saved(start)
+        || iptables::is_init_log(start)
+    {
         iptables::parse(entry, bytes)
     } else if certificates::is_pem(entry.path.file_name(), start) {
         certificates::parse(entry, bytes)

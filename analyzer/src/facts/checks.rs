@@ -48,7 +48,7 @@ pub(super) fn is_output(entry: &EntryInfo, start: &[u8]) -> bool {
     let head = start.get(..start.len().min(HEAD)).unwrap_or_default();
     let head = String::from_utf8_lossy(head);
     if head.starts_with('{') {
-        return head.contains("\"categories\"") && head.contains("\"success\"");
+        return head.contains("\"categoryName\"") && head.contains("\"success\"");
     }
     let mut lines = head.lines().map(strip_ansi);
     lines.any(|line| SIGNS.iter().any(|(sign, _)| line.starts_with(sign)))
@@ -251,13 +251,13 @@ Status check results are ×
             ("notes.txt", "a √ b\n- x\n"),
             (
                 "check.json",
-                r#"{"success": true, "categories": [7, {"checks": {"a": 1}}]}"#,
+                r#"{"success": true, "categories": [7, {"categoryName": "a", "checks": {"a": 1}}]}"#,
             ),
             ("check.json", r#"{"categories": "success"}"#),
         ] {
             assert_eq!(checks(path, text), [], "{text}");
         }
-        let odd = r#"{"success": 1, "categories": [{"checks": [{"description": 7}]}]}"#;
+        let odd = r#"{"success": 1, "categories": [{"categoryName": 1, "checks": [{"description": 7}]}]}"#;
         assert_eq!(checks("check.json", odd)[0].description, "");
     }
 }

@@ -429,3 +429,34 @@ fn one_line_of_an_excerpt_counts_for_many_and_one_of_a_whole_log_does_not() {
         assert!(evidence.into_iter().all(|e| e.line.is_some()));
     }
 }
+
+#[test]
+fn a_check_that_fails_goes_below_what_is_found_by_a_rule_that_refers_to_it() {
+    let cause = rule(
+        "ended",
+        "matchers:\n  a: {log: {pattern: 'the issuer has ended'}}\nmessage: it has ended\nfix: [wait]\n\
+         references: [l5d-issuer]",
+    );
+    let checks = rule(
+        "checks",
+        "matchers:\n  a: {fact: {table: checks, where: \"row.result == 'error'\"}}\nby: bundle\n\
+         message: '{a.said}'\nfix: [wait]",
+    );
+    let check = |name: &str| {
+        format!(
+            "× {name} is well\n    it is not\n    see https://linkerd.io/2/checks/#l5d-{name} for hints\n\n"
+        )
+    };
+    let told = |output: &str| {
+        let files = [("check.txt", output), ("app.log", "the issuer has ended\n")];
+        let found = findings(&[&cause, &checks], &files);
+        let told = found.iter().map(|f| (f.rule.clone(), f.symptoms.len()));
+        told.collect::<Vec<_>>()
+    };
+    assert_eq!(told(&check("issuer")), [("ended".to_owned(), 1)]);
+    let both = check("issuer") + &check("other");
+    assert_eq!(
+        told(&both),
+        [("checks".to_owned(), 0), ("ended".to_owned(), 0)]
+    );
+}

@@ -269,7 +269,8 @@ fn no_line<'a>(log: usize, in_excerpt: bool, rules: &Rules, world: &World<'_>) -
     let Some(matcher) = rules.scanner.matchers().get(log) else {
         return found;
     };
-    if in_excerpt && world.coverage.has_ledger() {
+    let is_capture = world.coverage.has_ledger() || !world.facts.table("pods").is_empty();
+    if in_excerpt && is_capture {
         return found;
     }
     let wanted: Vec<&str> = matcher.patterns.iter().map(Pattern::source).collect();

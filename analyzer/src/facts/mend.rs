@@ -4,8 +4,10 @@ use serde_json::Value;
 
 /// The text up to its last whole value, with what is open closed; `None` if there is no whole value in it.
 ///
-/// What it gives need not be JSON, if the text is none for another reason than its end.
+/// Of text that is nested deeper than the parser goes there is none. What it gives need not be JSON, if the text is none for another reason than its end.
 pub(super) fn closed(text: &str) -> Option<String> {
+    /// Deeper ones are not parsed either.
+    const DEEPEST: usize = 127;
     let mut open: Vec<u8> = Vec::new();
     let mut whole: Option<(usize, Vec<u8>)> = None;
     let (mut is_quoted, mut is_escaped) = (false, false);
@@ -16,6 +18,7 @@ pub(super) fn closed(text: &str) -> Option<String> {
         }
         match byte {
             b'"' => is_quoted = true,
+            b'{' | b'[' if open.len() == DEEPEST => return None,
             b'{' => open.push(b'}'),
             b'[' => open.push(b']'),
             b'}' | b']' => {
@@ -82,6 +85,8 @@ mod tests {
             let mended = closed(cut).unwrap();
             assert_eq!(serde_json::from_str::<Value>(&mended).unwrap(), want);
         }
+        let deep = "[".repeat(200_000) + &"1,".repeat(200_000);
+        assert_eq!(closed(&deep), None);
         for lost in ["", "{", r#"{"a": "b"#, "]", "{]"] {
             assert_eq!(closed(lost), None, "{lost}");
         }

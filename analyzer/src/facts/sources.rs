@@ -10,6 +10,7 @@ use rayon::prelude::*;
 use serde_json::Value;
 
 use super::certificates::Presented;
+use super::checks::Check;
 use super::iptables::InitLog;
 use super::json::Json;
 use super::metrics::Scrape;
@@ -33,6 +34,7 @@ pub(crate) struct Sources<'a> {
     pub(super) scrapes: Vec<Scrape>,
     pub(super) chains: Vec<Presented>,
     pub(super) init_logs: Vec<InitLog>,
+    pub(super) checks: Vec<Check>,
     pub(super) proxy_states: BTreeMap<Key, ProxyState>,
     pub(super) log_ends: BTreeMap<EntryKind, LogEnd>,
     pub(super) server_version: Option<String>,
@@ -56,6 +58,7 @@ impl<'a> Sources<'a> {
             scrapes: Vec::new(),
             chains: Vec::new(),
             init_logs: Vec::new(),
+            checks: Vec::new(),
             proxy_states: BTreeMap::new(),
             log_ends: BTreeMap::new(),
             server_version: None,
@@ -103,6 +106,7 @@ impl<'a> Sources<'a> {
             Piece::Scrape(scrape) => self.scrapes.push(*scrape),
             Piece::Chain(chain) => self.chains.push(*chain),
             Piece::InitLog(log) => self.init_logs.push(*log),
+            Piece::Check(check) => self.checks.push(*check),
             Piece::ProxyState(state) => {
                 self.proxy_states
                     .insert((state.namespace.clone(), state.pod.clone()), *state);
@@ -153,6 +157,7 @@ impl<'a> Sources<'a> {
         if self.objects.is_empty() {
             certificates::files::settle(&mut self.chains);
         }
+        self.checks.sort_by(|a, b| a.place().cmp(b.place()));
         self.init_logs.sort_by(|a, b| a.entry.cmp(&b.entry));
     }
 

@@ -281,7 +281,7 @@ pub(crate) struct AbsentFile {
     #[serde(default)]
     pub(crate) container: Option<String>,
     /// `pod-logs`: whether only excerpts are looked at: logs of at most 60 lines that were handed
-    /// over without a ledger. Their lines were chosen by somebody.
+    /// over without a ledger and pods. Their lines were chosen by somebody.
     #[serde(default)]
     pub(crate) excerpt: bool,
     /// `pod-logs`: the regex that no line may match.

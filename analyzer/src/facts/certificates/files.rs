@@ -4,6 +4,8 @@
 //! signs itself is a trust anchor, another CA an issuer, and what has a workload's or a Service's name
 //! the certificate of a proxy or of a webhook.
 
+use std::collections::BTreeMap;
+
 use crate::evidence::Subject;
 
 use super::Presented;
@@ -15,12 +17,21 @@ const FILE: &str = "file";
 /// Names of issuers begin so by the guide, also of those that were not made as CAs.
 const ISSUER: &str = "identity.";
 
+/// Certificates of all files that are not their own issuers, by their names; of several the first.
+type Issuers = BTreeMap<String, Certificate>;
+
 /// Gives the certificates of files the roles that they have in a mesh.
 pub(in crate::facts) fn settle(chains: &mut Vec<Presented>) {
     let (files, mut settled): (Vec<_>, Vec<_>) =
         std::mem::take(chains).into_iter().partition(is_file);
-    let all: Vec<Certificate> = files.iter().flat_map(|f| f.certificates.clone()).collect();
-    settled.extend(files.into_iter().flat_map(|file| apart(file, &all)));
+    let mut issuers = Issuers::new();
+    for certificate in files.iter().flat_map(|file| &file.certificates) {
+        if !certificate.is_self_issued() {
+            let name = certificate.subject_id.clone();
+            issuers.entry(name).or_insert_with(|| certificate.clone());
+        }
+    }
+    settled.extend(files.into_iter().flat_map(|file| apart(file, &issuers)));
     *chains = settled;
 }
 
@@ -28,13 +39,13 @@ fn is_file(chain: &Presented) -> bool {
     chain.role == FILE
 }
 
-/// The certificates of a file by their roles. `all` are those of all files.
-fn apart(file: Presented, all: &[Certificate]) -> Vec<Presented> {
+/// The certificates of a file by their roles.
+fn apart(file: Presented, issuers: &Issuers) -> Vec<Presented> {
     let mut parts: Vec<Presented> = Vec::new();
     for certificate in &file.certificates {
         let role = role_of(certificate, &file.entry);
         let above = if role == "leaf" || role == "issuer" {
-            above(certificate, all)
+            above(certificate, issuers)
         } else {
             Vec::new()
         };
@@ -79,14 +90,10 @@ fn role_of(certificate: &Certificate, entry: &str) -> &'static str {
 }
 
 /// The issuers above a certificate, up to its trust anchor, which is not one of them.
-fn above(certificate: &Certificate, all: &[Certificate]) -> Vec<Certificate> {
+fn above(certificate: &Certificate, issuers: &Issuers) -> Vec<Certificate> {
     /// More are in no mesh; files may name each other in a circle.
     const MOST: usize = 5;
-    let signer = |below: &Certificate| {
-        let others = all.iter().filter(|other| !other.is_self_issued());
-        let mut signers = others.filter(|other| other.subject_id == below.issuer_id);
-        signers.next().cloned()
-    };
+    let signer = |below: &Certificate| issuers.get(&below.issuer_id).cloned();
     let first = signer(certificate);
     std::iter::successors(first, signer).take(MOST).collect()
 }

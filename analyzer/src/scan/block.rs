@@ -151,10 +151,7 @@ impl<'s, 'b> BlockScan<'s, 'b> {
         line: &Line<'b>,
     ) {
         if let Some(mark) = matcher.mark {
-            self.phase = mark.into();
-            self.keys.clear();
-            self.repeats.clear();
-            return;
+            return self.enter(mark.into());
         }
         if matcher.is_of_running && self.phase == Phase::Stopping {
             return;
@@ -187,6 +184,15 @@ impl<'s, 'b> BlockScan<'s, 'b> {
             }
         }
         self.repeats.extend(repeat.map(|repeat| (repeat, at)));
+    }
+
+    /// Goes on in another phase, of which no group is known yet.
+    fn enter(&mut self, phase: Phase) {
+        if self.phase != phase {
+            self.phase = phase;
+            self.keys.clear();
+            self.repeats.clear();
+        }
     }
 
     fn group(&mut self, (matcher, is_open): (usize, bool), key: &str) -> usize {

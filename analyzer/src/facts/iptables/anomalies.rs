@@ -200,6 +200,12 @@ fn of_log(log: &InitLog) -> [Check; 10] {
         .filter(|b| !b.is_empty())
         .collect();
     let is_silent = dumps().next().is_none() && log.failure.is_none();
+    // Else it may be an excerpt, which lacks the tables.
+    let asks_for_all = log
+        .settings
+        .inbound_port
+        .and(log.settings.outbound_port)
+        .is_some();
     let is_first_container = log.container == "linkerd-init";
     let has_rules = |dump: &Dump| dump.text.lines().any(|l| l.starts_with("-A "));
     let others = |words: &[&str]| {
@@ -208,7 +214,7 @@ fn of_log(log: &InitLog) -> [Check; 10] {
     };
     [
         ("skipped", log.skipped),
-        ("simulated", is_silent && log.commands > 0),
+        ("simulated", is_silent && asks_for_all),
         (
             "nothing-logged",
             is_silent && is_first_container && log.commands == 0 && !log.skipped,

@@ -181,18 +181,17 @@ impl<'a> Coverage<'a> {
         if is_there {
             return None;
         }
-        let of = match containers {
-            Some(containers) if !containers.is_empty() => {
-                format!(
-                    " of {}",
-                    containers
-                        .iter()
-                        .map(|c| format!("`{c}`"))
-                        .collect::<Vec<_>>()
-                        .join(", ")
-                )
+        let wanted = containers.filter(|wanted| !wanted.is_empty());
+        let of = match wanted.filter(|_| self.present.contains(&source)) {
+            // In one line for all rules about several of them.
+            Some(wanted) if OURS.iter().filter(|c| wanted.contains(*c)).count() > 1 => {
+                " of the control plane and its extensions".to_owned()
             }
-            _ => String::new(),
+            Some(wanted) => {
+                let names = wanted.iter().map(|c| format!("`{c}`"));
+                format!(" of {}", names.collect::<Vec<_>>().join(", "))
+            }
+            None => String::new(),
         };
         Some((
             format!("the bundle holds no {source}{of}"),
@@ -227,6 +226,18 @@ fn concerns(row: &LedgerRow, containers: Option<&BTreeSet<&str>>) -> bool {
         _ => true,
     }
 }
+
+/// Containers of the control plane and its extensions.
+const OURS: [&str; 8] = [
+    "destination",
+    "identity",
+    "policy",
+    "proxy-injector",
+    "sp-validator",
+    "service-mirror",
+    "tap",
+    "metrics-api",
+];
 
 type Needed<'r> = Vec<(SourceKind, Option<Vec<&'r str>>)>;
 

@@ -275,9 +275,10 @@ fn no_line<'a>(log: usize, in_excerpt: bool, rules: &Rules, world: &World<'_>) -
     }
     let wanted: Vec<&str> = matcher.patterns.iter().map(Pattern::source).collect();
     for (entry, known) in &world.scanned.logs {
-        let is_wanted = match in_excerpt {
-            true => known.last_line <= EXCERPT,
-            false => known.origin.container.is_some(),
+        let is_wanted = if in_excerpt {
+            known.last_line <= EXCERPT
+        } else {
+            known.origin.container.is_some()
         };
         if !is_wanted || !matcher.covers(&known.origin) || known.origin.is_previous {
             continue;

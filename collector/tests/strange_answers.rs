@@ -368,3 +368,48 @@ fn a_token_that_expires_for_good_costs_a_row_each_and_no_request_more() {
     // Those that were under way when the first was refused have tried the new token too.
     assert!(before <= asked.len() + 16, "{before} {}", asked.len());
 }
+
+#[test]
+fn groups_whose_servers_are_down_are_told_of_and_the_others_are_there() {
+    let server = Server::start(|asked| {
+        let group = |name: &str| {
+            let version = format!("{name}/v1");
+            json!({"name": name, "versions": [{"groupVersion": version, "version": "v1"}],
+                "preferredVersion": {"groupVersion": version, "version": "v1"}})
+        };
+        match asked.path.as_str() {
+            "/apis" => {
+                let names = ["metrics.k8s.io", "a.example.com", "policy.linkerd.io"];
+                let groups = names.map(group);
+                let list = json!({"kind": "APIGroupList", "groups": groups});
+                Some(Reply::Json(200, list))
+            }
+            "/apis/metrics.k8s.io/v1" => Some(Reply::Json(
+                503,
+                status(503, "the server is currently unable"),
+            )),
+            "/apis/a.example.com/v1" => Some(Reply::Silence),
+            "/apis/policy.linkerd.io/v1" => {
+                let servers = json!({"name": "servers", "kind": "Server", "namespaced": true,
+                    "verbs": ["list"]});
+                let list = json!({"kind": "APIResourceList",
+                    "groupVersion": "policy.linkerd.io/v1", "resources": [servers]});
+                Some(Reply::Json(200, list))
+            }
+            _ => None,
+        }
+    });
+    let run = collect(&server, &["--no-port-forward", "--item-timeout", "3s"]);
+    let (outcome, reason) = run.outcome("all group versions");
+    assert_eq!(outcome, Outcome::Truncated);
+    assert_eq!(
+        reason,
+        "metrics.k8s.io/v1: HTTP 503: the server is currently unable; \
+         a.example.com/v1: no answer came within 3 s"
+    );
+    let servers = run.row("servers.policy.linkerd.io");
+    assert_eq!(servers.outcome, Outcome::Absent, "{servers:?}");
+    let others = run.manifest().ledger.into_iter();
+    let mut others = others.filter(|row| row.object != "all group versions");
+    assert!(others.all(|r| r.outcome.is_covered() || r.outcome == Outcome::Skipped));
+}

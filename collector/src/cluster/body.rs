@@ -1,5 +1,7 @@
 //! A body as it comes in.
 
+use std::time::Duration;
+
 use bundle::Outcome;
 use http_body_util::BodyExt;
 use hyper::body::{Body, Bytes};
@@ -49,6 +51,11 @@ where
             self.pace.note(data.len(), begun);
         }
         Ok(data)
+    }
+
+    /// Leaves out time in which nobody wanted bytes.
+    pub fn excuse(&mut self, time: Duration) {
+        self.pace.excuse(time);
     }
 
     fn late(&self) -> Trouble {

@@ -1,6 +1,7 @@
 //! The client, and a new one when the server no longer takes its credentials: a token that was
 //! good when collecting began may have been replaced on disk, or be had anew from a plugin.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
@@ -22,29 +23,26 @@ pub(super) struct Login {
     limits: Limits,
     current: RwLock<Current>,
     renewed: Mutex<Option<Instant>>,
+    /// Whether the server has let anybody in.
+    was_good: AtomicBool,
 }
 
 struct Current {
     client: Client,
     /// How often there were other credentials before.
     number: u32,
-    /// Whether the server has let these in.
-    was_good: bool,
 }
 
 impl Login {
     /// With the credentials that `access` has led to.
     pub(super) fn new(access: Access, limits: Limits, client: Client) -> Self {
-        let current = Current {
-            client,
-            number: 0,
-            was_good: false,
-        };
+        let current = Current { client, number: 0 };
         Self {
             access,
             limits,
             current: RwLock::new(current),
             renewed: Mutex::default(),
+            was_good: AtomicBool::new(false),
         }
     }
 
@@ -57,7 +55,7 @@ impl Login {
     /// Notes an answer to a client. Whether the request is worth sending once more, with another.
     pub(super) async fn is_renewed_after(&self, status: StatusCode, number: u32) -> bool {
         if status != StatusCode::UNAUTHORIZED {
-            self.note_good(number);
+            self.was_good.store(true, Ordering::Relaxed);
             return false;
         }
         let mut renewed = self.renewed.lock().await;
@@ -66,7 +64,7 @@ impl Login {
             return true;
         }
         let is_too_soon = renewed.is_some_and(|at| at.elapsed() < PAUSE);
-        if is_too_soon || !self.was_good() {
+        if is_too_soon || !self.was_good.load(Ordering::Relaxed) {
             return false;
         }
         *renewed = Some(Instant::now());
@@ -77,22 +75,8 @@ impl Login {
         *current = Current {
             client,
             number: number + 1,
-            was_good: false,
         };
         true
-    }
-
-    fn was_good(&self) -> bool {
-        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
-        current.was_good
-    }
-
-    fn note_good(&self, number: u32) {
-        if self.was_good() {
-            return;
-        }
-        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
-        current.was_good |= current.number == number;
     }
 
     /// Reads kubeconfig, token file and plugin again. On a thread of its own, since a plugin

@@ -19,6 +19,7 @@ use jiff::Timestamp;
 use kube::client::Body;
 use serde_json::Value;
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
 use login::Login;
 use patience::{Retry, seconds};
@@ -257,9 +258,11 @@ impl Cluster {
                 )));
             }
             if len > LARGE_BYTES && large.is_none() {
+                let begun = Instant::now();
                 let alone = self.large.acquire();
                 let alone = self.within(Duration::MAX, "it is not yet its turn", alone);
                 large = alone.await?.ok();
+                body.excuse(begun.elapsed());
             }
             bytes.extend_from_slice(&chunk);
         }
@@ -311,7 +314,10 @@ impl Cluster {
         loop {
             let (client, number) = self.login.client();
             let request = request().map_err(|e| Trouble::failed(e.to_string()))?;
-            let is_served_here = !is_long_running(request.uri().path());
+            let path = request.uri().path();
+            let is_served_here = !is_long_running(path);
+            // What a pod says behind the proxy is not said of us.
+            is_renewed |= path.contains("/proxy/");
             let sending = client.send(request);
             let answer = if is_served_here {
                 self.within(limit, "no answer came", sending).await

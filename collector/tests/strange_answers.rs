@@ -271,6 +271,26 @@ fn the_same_page_under_ever_other_tokens_is_a_circle() {
 }
 
 #[test]
+fn empty_pages_without_end_are_a_circle() {
+    let number = AtomicU64::new(0);
+    let server = Server::start(move |asked| {
+        (asked.path == "/api/v1/services").then(|| {
+            let mut page = list(&[]);
+            let token = format!("t{}", number.fetch_add(1, Ordering::Relaxed));
+            page["metadata"]["continue"] = json!(token);
+            Reply::Json(200, page)
+        })
+    });
+    let run = collect(&server, &["--no-port-forward"]);
+    let (outcome, reason) = run.outcome("services");
+    assert_eq!(outcome, Outcome::Failed);
+    assert!(reason.contains("in circles"), "{reason}");
+    let asked = server.asked();
+    let pages = asked.iter().filter(|a| a.path == "/api/v1/services");
+    assert!(pages.count() <= 101);
+}
+
+#[test]
 fn a_hundred_thousand_events_come_in_pages_and_all_are_there() {
     const PAGES: usize = 400;
     let server = Server::start(|asked| {

@@ -22,6 +22,9 @@ const OFFERS: u32 = 8;
 /// Pages of one list: 2.5 million objects. More come only from a server that never ends.
 const PAGES: u32 = 10_000;
 
+/// Pages in a row that bring no other object than those before, such as empty ones.
+const IDLE_PAGES: u32 = 100;
+
 /// A kind whose objects are listed.
 #[derive(Debug, Clone)]
 pub(super) struct Listing {
@@ -229,12 +232,14 @@ impl Round<'_> {
         for query in &self.listing.queries {
             let (mut next, mut seen) = (String::new(), BTreeSet::new());
             collected.firsts.clear();
+            let mut idle = 0;
             loop {
                 let page = Page {
                     listing: self.listing,
                     query,
                     path: page_path(&self.path, query, self.limit, &next),
                 };
+                let known = collected.firsts.len();
                 let token = match page.fetch_surely(self.session, collected).await {
                     Ok(token) => token,
                     Err(lost) if offers == OFFERS => return Err(lost.trouble),
@@ -247,7 +252,9 @@ impl Round<'_> {
                 if token.is_empty() {
                     break;
                 }
-                if !seen.insert(token.clone()) || pages == PAGES {
+                let is_idle = collected.firsts.len() == known;
+                idle = if is_idle { idle + 1 } else { 0 };
+                if !seen.insert(token.clone()) || pages == PAGES || idle == IDLE_PAGES {
                     return Err(paging::in_circles());
                 }
                 next = token;

@@ -104,7 +104,7 @@ fn every_fault_of_every_rule_is_told_before_a_bundle_is_opened() {
     place.write(
         "rules/x/bad.yaml",
         "id: bad\ntitle: t\nseverity: high\ntopic: y\nmatchers:\n  a: {log: {pattern: '\\d+'}}\n  b: {fact: {table: \
-         nope, where: 'rwo.x == 1'}}\ncondition: {all: [a, c]}\nmessage: '{nobody}'\nmeaning: m\nfix: []\n",
+         nope, where: 'rwo.x == 1'}}\n  p: {fact: {table: pods, where: '!row.redy'}}\ncondition: {all: [a, c]}\nmessage: '{nobody} {p.phse}'\nmeaning: m\nfix: []\n",
     );
     place.write("rules/x/worse.yaml", "id: worse\nseverity: dreadful\n");
     let run = place
@@ -117,8 +117,10 @@ fn every_fault_of_every_rule_is_told_before_a_bundle_is_opened() {
         "no table `nope`",
         "no variable `rwo`",
         "x/bad.yaml:7:35: no variable `rwo`; did you mean `row`?",
+        "x/bad.yaml:8:40: no field `redy` here; did you mean `ready`?",
+        "x/bad.yaml:10:21: `{p.phse}`: no field `phse` here; did you mean `phase`?",
         "no matcher `c`; there are `a`, `b`",
-        "x/bad.yaml:9:12: `{nobody}` is neither a capture nor a subject",
+        "x/bad.yaml:10:12: `{nobody}` is neither a capture nor a subject",
         "x/worse.yaml:2:11: `dreadful` is not known here; there are `info`",
         "x/worse.yaml:2:1: no `title`; add it",
     ] {

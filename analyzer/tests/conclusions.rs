@@ -4,11 +4,16 @@
 
 use bundle::{Bundle, Limits};
 use linkerd_analyze::finding::{Finding, Severity};
-use linkerd_analyze::report::Clock;
+use linkerd_analyze::report::{Clock, Look, Report, text};
 use linkerd_analyze::{Options, analyze, load_rules};
 
 /// Analyzes a folder of these files (or the only file, if there is one) with these rules.
 fn findings(rules: &[&str], files: &[(&str, &str)]) -> Vec<Finding> {
+    report(rules, files).findings
+}
+
+/// The same with all that is told besides.
+fn report(rules: &[&str], files: &[(&str, &str)]) -> Report {
     let place = tempfile::tempdir().unwrap();
     let write = |path: String, text: &str| {
         let path = place.path().join(path);
@@ -28,7 +33,7 @@ fn findings(rules: &[&str], files: &[(&str, &str)]) -> Vec<Finding> {
     };
     let rules = load_rules(&[place.path().join("rules")], false, &[]).unwrap();
     let bundle = Bundle::open(&case, Limits::default()).unwrap();
-    analyze(&bundle, &rules, &Options::default()).findings
+    analyze(&bundle, &rules, &Options::default())
 }
 
 /// A rule of severity `high` with these last lines.
@@ -333,4 +338,125 @@ fn an_address_stands_with_who_has_it() {
     let found = findings(&[&rule], &[("pod.json", pod), ("some.log", log)]);
     assert_eq!(found[0].message, "10.1.2.3:80 (pod shop/cart-1), 10.9.9.9");
     assert_eq!(found[0].fix, ["ping 10.1.2.3:80"]);
+}
+
+#[test]
+fn the_namespace_of_the_control_plane_is_told_by_objects_logs_or_lines() {
+    let rule = rule(
+        "away",
+        "matchers:\n  a: {log: {pattern: 'endpoint (?P<addr>\\S+) is away'}}\n\
+         message: 'away from {control_plane}'\n\
+         fix: ['kubectl -n {control_plane} get pods']",
+    );
+    let line = |addr: &str| format!("the endpoint {addr} is away\n");
+    let (plain, named) = (
+        line("10.0.0.1:8086"),
+        line("linkerd-dst-headless.mesh.svc.cluster.local:8086"),
+    );
+    let log = "cluster-resources/pods/logs/shop/web-6556cb56d8-dv6nq/app.log";
+    let own = "cluster-resources/pods/logs/hub/linkerd-identity-6556cb56d8-dv6nq/identity.log";
+    let services = (
+        "cluster-resources/services/base.json",
+        r#"{"kind": "ServiceList", "apiVersion": "v1", "items": [
+            {"metadata": {"name": "linkerd-dst", "namespace": "base"}}]}"#,
+    );
+    for (files, want) in [
+        (vec![(log, plain.as_str())], "linkerd"),
+        (vec![(log, named.as_str())], "mesh"),
+        (vec![(log, named.as_str()), (own, "ready\n")], "hub"),
+        (
+            vec![(log, named.as_str()), (own, "ready\n"), services],
+            "base",
+        ),
+    ] {
+        let found = findings(&[&rule], &files);
+        assert_eq!(found[0].message, format!("away from {want}"));
+        assert_eq!(found[0].fix, [format!("kubectl -n {want} get pods")]);
+    }
+}
+
+#[test]
+fn what_says_different_things_is_quoted_first() {
+    let rule = rule(
+        "failed",
+        "matchers:\n  a: {log: {pattern: 'failed to reach it'}}\n  b: {log: {pattern: 'given up for good'}}\n\
+         by: bundle\ncondition: {any: [a, b]}\nmessage: it fails\nfix: [wait]",
+    );
+    let failed = |n: usize| format!("[ {n}.1s] WARN failed to reach it at 10.0.0.{n}:80 again\n");
+    let log: String = (1..9).map(failed).collect();
+    let names: Vec<String> = (0..4).map(|n| format!("a{n}.log")).collect();
+    let mut files: Vec<(&str, &str)> = names.iter().map(|n| (n.as_str(), log.as_str())).collect();
+    let last = "[ 9.9s] WARN given up for good\n";
+    files.push(("z.log", last));
+    let report = report(&[&rule], &files);
+    let evidence = &report.findings[0].evidence;
+    assert_eq!(evidence.len(), 8);
+    assert_eq!(evidence[7].excerpt, last.trim_end());
+    let mut shown = Vec::new();
+    text(&report, Look::default(), &mut shown).unwrap();
+    let text = String::from_utf8(shown).unwrap();
+    assert!(
+        text.contains("a0.log:1   the same in 6 more places"),
+        "{text}"
+    );
+    assert!(text.contains("given up for good"), "{text}");
+}
+
+#[test]
+fn one_line_of_an_excerpt_counts_for_many_and_one_of_a_whole_log_does_not() {
+    let rule = rule(
+        "refused",
+        "matchers:\n  a: {log: {containers: [linkerd-proxy], pattern: 'Failed to connect to it'}}\n  \
+         excerpt: {absent: {source: pod-logs, container: linkerd-proxy, pattern: 'the proxy starts', excerpt: true}}\n\
+         condition: {any: [{count: {of: a, over: 1}}, {all: [a, excerpt]}]}\n\
+         by: workload\nmessage: '{a.count}'\nfix: [wait]",
+    );
+    let (line, start) = ("WARN Failed to connect to it\n", "INFO the proxy starts\n");
+    let filler = "INFO nothing of note\n".repeat(60);
+    for (files, found) in [
+        // Neither needs a name that tells the container.
+        (vec![("some.log", line.to_owned())], 1),
+        (vec![("linkerd-proxy.log", line.to_owned())], 1),
+        (vec![("some.log", format!("{start}{line}"))], 0),
+        (vec![("some.log", format!("{line}{filler}"))], 0),
+        (vec![("some.log", format!("{line}{line}{filler}"))], 1),
+    ] {
+        let files: Vec<(&str, &str)> = files.iter().map(|(n, t)| (*n, t.as_str())).collect();
+        let report = report(&[&rule], &files);
+        assert_eq!(report.findings.len(), found, "{files:?}");
+        assert!(report.could_not_check.is_empty());
+        let evidence = report.findings.iter().flat_map(|f| &f.evidence);
+        assert!(evidence.into_iter().all(|e| e.line.is_some()));
+    }
+}
+
+#[test]
+fn a_check_that_fails_goes_below_what_is_found_by_a_rule_that_refers_to_it() {
+    let cause = rule(
+        "ended",
+        "matchers:\n  a: {log: {pattern: 'the issuer has ended'}}\nmessage: it has ended\nfix: [wait]\n\
+         references: [l5d-issuer]",
+    );
+    let checks = rule(
+        "checks",
+        "matchers:\n  a: {fact: {table: checks, where: \"row.result == 'error'\"}}\nby: bundle\n\
+         message: '{a.said}'\nfix: [wait]",
+    );
+    let check = |name: &str| {
+        format!(
+            "× {name} is well\n    it is not\n    see https://linkerd.io/2/checks/#l5d-{name} for hints\n\n"
+        )
+    };
+    let told = |output: &str| {
+        let files = [("check.txt", output), ("app.log", "the issuer has ended\n")];
+        let found = findings(&[&cause, &checks], &files);
+        let told = found.iter().map(|f| (f.rule.clone(), f.symptoms.len()));
+        told.collect::<Vec<_>>()
+    };
+    assert_eq!(told(&check("issuer")), [("ended".to_owned(), 1)]);
+    let both = check("issuer") + &check("other");
+    assert_eq!(
+        told(&both),
+        [("checks".to_owned(), 0), ("ended".to_owned(), 0)]
+    );
 }

@@ -192,7 +192,7 @@ impl Default for Limits {
             per_node: 4,
             item_timeout: Duration::from_secs(30),
             timeout: None,
-            page: 250,
+            page: 100,
             spool_memory: 128 << 10,
             max_size: None,
             log_bytes: 1 << 30,

@@ -107,6 +107,11 @@ impl<'a> Coverage<'a> {
         self.gaps_of_matchers(rule, &all, rules)
     }
 
+    /// Whether the bundle says how its capture went.
+    pub(super) fn has_ledger(&self) -> bool {
+        self.has_ledger
+    }
+
     /// What of the sources of some matchers of a rule is missing: one row for each source.
     pub(super) fn gaps_of_matchers(
         &self,
@@ -237,7 +242,7 @@ fn needed<'r>(matcher: &'r Matcher, rules: &'r Rules) -> Needed<'r> {
         vec![(SourceKind::PodLogs, names.filter(|names| !names.is_empty()))]
     };
     match matcher {
-        Matcher::Log(number) | Matcher::NoLine { log: number } => logs(*number),
+        Matcher::Log(number) | Matcher::NoLine { log: number, .. } => logs(*number),
         Matcher::Table(table) => of_table(&table.table, table),
         Matcher::NoRow { source, .. } => vec![(*source, None)],
         Matcher::Finding(_) => Vec::new(),

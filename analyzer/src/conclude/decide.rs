@@ -37,20 +37,26 @@ pub(super) fn decide<'a>(
         .iter()
         .map(|hits| Joined::of(rule.by, hits, world))
         .collect();
-    let mut findings = Vec::new();
+    let (mut findings, mut doubtful) = (Vec::new(), Vec::new());
     for key in keys(&joined, &positive) {
         let group: Group<'_, '_> = joined.iter().map(|hits| hits.of_key(key)).collect();
         if holds(&rule.condition, rule, &group) {
             let proving = proving(&positive, &group, rule);
-            findings.extend(render::draft(rule, key, &group, &proving, world));
+            let draft = render::draft(rule, key, &group, &proving, world);
+            if holds_by_itself(&rule.condition, rule, &group) {
+                findings.extend(draft);
+            } else {
+                doubtful.extend(draft);
+            }
         }
     }
     let mut could_not_check = errors(rule, &all);
     // What is only not found because it is not in the bundle proves nothing.
-    if !findings.is_empty() && !negative.is_empty() {
+    if !doubtful.is_empty() {
         let gaps = world.coverage.gaps_of_matchers(rule, &negative, rules);
-        if !gaps.is_empty() {
-            findings.clear();
+        if gaps.is_empty() {
+            findings.extend(doubtful);
+        } else {
             could_not_check.extend(gaps);
         }
     }
@@ -142,6 +148,20 @@ fn holds(condition: &Condition, rule: &Rule, group: &Group<'_, '_>) -> bool {
             let last = firsts.last().map(std::slice::from_ref).unwrap_or_default();
             !hits(first).is_empty() && !follows(last, &times(hits(then)), *within)
         }
+    }
+}
+
+/// Whether a condition holds for one key whatever is not found.
+fn holds_by_itself(condition: &Condition, rule: &Rule, group: &Group<'_, '_>) -> bool {
+    let also = |part: &Condition| holds_by_itself(part, rule, group);
+    match condition {
+        Condition::Not(_)
+        | Condition::Sequence {
+            is_absent: true, ..
+        } => false,
+        Condition::All(parts) => parts.iter().all(also),
+        Condition::Any(parts) => parts.iter().any(also),
+        _ => holds(condition, rule, group),
     }
 }
 

@@ -1,4 +1,5 @@
-//! Puts causes above the symptoms that they account for.
+//! Puts causes above the symptoms that they account for. A check of `linkerd check` that fails is a
+//! symptom of what is found by rules that refer to it.
 
 use std::collections::BTreeSet;
 
@@ -76,17 +77,15 @@ fn cause_of(symptom: usize, findings: &[Finding], about: &[About], rules: &Rules
     let mut open: Vec<&Near> = own.near.iter().collect();
     let mut first = None;
     for (number, (cause, causes)) in findings.iter().zip(about).enumerate() {
-        let place = rules
-            .rule(&cause.rule)?
-            .explains
-            .iter()
-            .find(|(id, _)| *id == finding.rule);
-        let Some((_, place)) = place else { continue };
+        let rule = rules.rule(&cause.rule)?;
+        let mut places = rule.explains.iter();
+        let place = places.find(|(id, _)| *id == finding.rule);
         let before = open.len();
-        match place {
-            Place::Anywhere => return Some(number),
-            Place::Namespace => open.retain(|near| !near.shares_namespace(causes)),
-            Place::Subject => open.retain(|near| !near.is_reached_by(causes)),
+        match place.map(|(_, place)| place) {
+            Some(Place::Anywhere) => return Some(number),
+            Some(Place::Namespace) => open.retain(|near| !near.shares_namespace(causes)),
+            Some(Place::Subject) => open.retain(|near| !near.is_reached_by(causes)),
+            None => open.retain(|near| !near.is_checked_by(&rule.references)),
         }
         if open.len() < before {
             first = first.or(Some(number));
@@ -121,6 +120,12 @@ impl Near {
         touches(&self.own, &cause.all)
             || touches(&self.behind, &cause.all)
             || touches(&self.own, &cause.behind)
+    }
+
+    /// Whether this is a check of `linkerd check` that fails for what a rule finds.
+    fn is_checked_by(&self, references: &[String]) -> bool {
+        let mut checks = self.own.iter().filter(|subject| subject.kind == "Check");
+        checks.any(|check| references.contains(&check.name))
     }
 
     fn shares_namespace(&self, cause: &About) -> bool {

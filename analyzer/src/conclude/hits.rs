@@ -116,7 +116,7 @@ pub(super) fn of<'a>(
             list: findings(id, done),
             ..Hits::default()
         },
-        Matcher::NoLine { log } => no_line(*log, rules, world),
+        Matcher::NoLine { log, in_excerpt } => no_line(*log, *in_excerpt, rules, world),
         Matcher::NoRow { table, .. } => no_row(table, rule, rules, world),
     };
     if let (Some(within), Matcher::Table(_)) = (named.ongoing, &named.matcher) {
@@ -132,6 +132,7 @@ fn lines<'a>(log: usize, ongoing: Option<SignedDuration>, world: &'a World<'_>) 
     let start = (log, Arc::from(""), Box::default());
     let groups = world
         .scanned
+        .matches
         .groups
         .range(start..)
         .take_while(|(key, _)| key.0 == log);
@@ -258,26 +259,46 @@ fn findings<'a>(id: &str, done: &'a BTreeMap<&str, Decided>) -> Vec<Hit<'a>> {
         .collect()
 }
 
-/// Logs of a container in which no line matches, if they are whole.
-fn no_line<'a>(log: usize, rules: &Rules, world: &World<'_>) -> Hits<'a> {
+/// Lines of an excerpt at most.
+const EXCERPT: u64 = 60;
+
+/// Logs of a container in which no line matches, if they are whole; or excerpts, which are not
+/// quoted for what they lack.
+fn no_line<'a>(log: usize, in_excerpt: bool, rules: &Rules, world: &World<'_>) -> Hits<'a> {
     let mut found = Hits::default();
     let Some(matcher) = rules.scanner.matchers().get(log) else {
         return found;
     };
+    let is_capture = world.coverage.has_ledger() || !world.facts.table("pods").is_empty();
+    if in_excerpt && is_capture {
+        return found;
+    }
     let wanted: Vec<&str> = matcher.patterns.iter().map(Pattern::source).collect();
     for (entry, known) in &world.scanned.logs {
-        let is_wanted = matcher.covers(&known.origin) && known.origin.container.is_some();
-        if !is_wanted || known.origin.is_previous {
+        let is_wanted = match in_excerpt {
+            true => known.last_line <= EXCERPT,
+            false => known.origin.container.is_some(),
+        };
+        if !is_wanted || !matcher.covers(&known.origin) || known.origin.is_previous {
             continue;
         }
         let start = (log, Arc::from(entry.as_str()), Box::default());
         let has_line = world
             .scanned
+            .matches
             .groups
             .range(start..)
             .next()
             .is_some_and(|(key, _)| key.0 == log && key.1.as_ref() == entry);
         if has_line {
+            continue;
+        }
+        let mut hit = Hit {
+            subjects: vec![known.origin.subject(entry)],
+            ..Hit::empty()
+        };
+        if in_excerpt {
+            found.list.push(hit);
             continue;
         }
         if let Some(reason) = world.coverage.cut(entry) {
@@ -289,13 +310,11 @@ fn no_line<'a>(log: usize, rules: &Rules, world: &World<'_>) -> Hits<'a> {
             wanted.join("`, `"),
             known.last_line
         );
-        found.list.push(Hit {
-            subjects: vec![known.origin.subject(entry)],
-            made: vec![Evidence::of_entry(entry, excerpt)],
-            ..Hit::empty()
-        });
+        hit.made = vec![Evidence::of_entry(entry, excerpt)];
+        found.list.push(hit);
     }
-    if found.list.is_empty()
+    if !in_excerpt
+        && found.list.is_empty()
         && !world
             .scanned
             .logs

@@ -28,12 +28,13 @@ use keys::Keys;
 pub(crate) use words::{full, shown};
 
 use crate::facts::Facts;
+use crate::facts::control_plane::{USUAL, named_in};
 use crate::finding::Finding;
 use crate::report::CouldNotCheck;
 use crate::rule::set::Rules;
 use crate::rule::version::{Range, Version};
 use crate::rule::{Matcher, Rule};
-use crate::scan::matches::Scanned;
+use crate::scan::matches::{Group, Scanned};
 use crate::scan::{panic_text, parallel};
 
 /// Everything that rules are decided by.
@@ -44,6 +45,8 @@ pub(crate) struct World<'a> {
     pub(crate) coverage: &'a Coverage<'a>,
     pub(crate) keys: Keys<'a>,
     pub(crate) mesh: &'a Value,
+    /// The namespace of the control plane; the usual one if nothing tells.
+    pub(crate) control_plane: &'a str,
 }
 
 impl<'a> World<'a> {
@@ -64,8 +67,19 @@ impl<'a> World<'a> {
             coverage,
             keys: Keys::new(facts),
             mesh,
+            control_plane: control_plane(facts, scanned),
         }
     }
+}
+
+/// The namespace of the control plane: of the facts, else the first that a line which matters names.
+fn control_plane<'a>(facts: &'a Facts, scanned: &'a Scanned) -> &'a str {
+    let known = facts.places.control_plane.as_deref();
+    let named = || {
+        let lines = scanned.matches.groups.values().flat_map(Group::lines);
+        lines.map(|line| line.text.as_ref()).find_map(named_in)
+    };
+    known.or_else(named).unwrap_or(USUAL)
 }
 
 /// What one rule came to.

@@ -133,6 +133,7 @@ pub(super) fn of_subjects<'s>(
         }
         "subject" => Some(about.next().map(full).into_iter().collect()),
         "at" => Some(vec![shown(world.at)]),
+        "control_plane" => Some(vec![world.control_plane.to_owned()]),
         _ => None,
     }
 }

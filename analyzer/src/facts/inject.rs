@@ -210,6 +210,12 @@ fn missed(sources: &Sources<'_>, pod: &Object, injector: &Injector<'_>) -> (&'st
             "the pod does not say when it was made".to_owned(),
         );
     };
+    if injector.is_unknown() {
+        return (
+            "unknown",
+            "it asks for a proxy, and nothing in the bundle tells of the proxy injector".to_owned(),
+        );
+    }
     if injector.made.is_some_and(|made| created < made) {
         return (
             "created-before-mesh",

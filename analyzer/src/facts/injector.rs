@@ -44,6 +44,12 @@ impl<'a> Injector<'a> {
         injector
     }
 
+    /// Whether the bundle holds nothing of it, and nobody whom it gave a proxy.
+    pub(super) fn is_unknown(&self) -> bool {
+        let is_seen = self.is_down || self.made.is_some() || self.up_since.is_some();
+        !is_seen && self.injected.is_empty()
+    }
+
     /// Notes whom it gave a proxy, and whom not.
     fn index(&mut self, sources: &'a Sources<'_>) {
         let meshed = sources.kind("Pod").iter().filter(|p| is_meshed(&p.value));

@@ -12,13 +12,16 @@
 //! RFC 3339 text, durations are seconds as numbers, sizes are bytes, CPU is millicores.
 
 mod certificates;
+mod checks;
 mod cluster;
 mod components;
 mod containers;
+pub(crate) mod control_plane;
 mod description;
 mod endpoints;
 mod event_table;
 mod events;
+pub(crate) mod fields;
 mod inject;
 mod injector;
 mod iptables;
@@ -26,6 +29,7 @@ mod jobs;
 mod json;
 mod kube;
 mod listen;
+mod mend;
 mod mesh;
 mod metrics;
 mod namespaces;
@@ -166,6 +170,8 @@ pub enum Piece {
     InitLog(Box<iptables::InitLog>),
     /// What a proxy's admin port told.
     ProxyState(Box<proxy_state::ProxyState>),
+    /// What a check of `linkerd check` came to.
+    Check(Box<checks::Check>),
     /// The API server's version.
     ServerVersion(String),
     /// Where a log ends.
@@ -264,7 +270,9 @@ pub fn wants(entry: &EntryInfo) -> bool {
         | EntryKind::ProxyState { .. } => true,
         EntryKind::PodLog { .. } => iptables::wants_log(entry),
         EntryKind::Other => {
-            is_foreign_structure(entry.path.file_name()) || iptables::wants_log(entry)
+            is_foreign_structure(entry.path.file_name())
+                || iptables::wants_log(entry)
+                || checks::wants_log(entry)
         }
         _ => false,
     }
@@ -274,7 +282,8 @@ pub fn wants(entry: &EntryInfo) -> bool {
 fn is_foreign_structure(name: &str) -> bool {
     let lower = name.to_ascii_lowercase();
     let endings = [
-        ".json", ".yaml", ".yml", ".txt", ".prom", ".metrics", ".pem", ".crt",
+        ".json", ".yaml", ".yml", ".txt", ".prom", ".metrics", ".pem", ".crt", ".cer", ".cert",
+        ".key",
     ];
     let is_log = lower.rsplit('.').next() == Some("log");
     !lower.contains('.')
@@ -310,9 +319,14 @@ pub(crate) fn is_printed(bytes: &[u8]) -> bool {
 /// Parses a file that is told by its content alone.
 fn parse_foreign(entry: &Arc<EntryInfo>, bytes: &[u8], demand: &Demand) -> Vec<Piece> {
     let start = bytes.trim_ascii_start();
-    if iptables::wants_log(entry) || iptables::is_saved(start) {
+    if checks::is_output(entry, start) {
+        checks::parse(entry, bytes)
+    } else if iptables::wants_log(entry)
+        || iptables::is_saved(start)
+        || iptables::is_init_log(start)
+    {
         iptables::parse(entry, bytes)
-    } else if start.starts_with(b"-----BEGIN") {
+    } else if certificates::is_pem(entry.path.file_name(), start) {
         certificates::parse(entry, bytes)
     } else if metrics::is_exposition(start) {
         metrics::parse(entry, bytes, demand)
@@ -330,7 +344,8 @@ fn parse_foreign(entry: &Arc<EntryInfo>, bytes: &[u8], demand: &Demand) -> Vec<P
 type Derivation = fn(&Sources<'_>) -> Vec<Fact>;
 
 /// Tables that are derived on their own.
-const ALONE: [(&str, Derivation); 17] = [
+const ALONE: [(&str, Derivation); 18] = [
+    ("checks", checks::derive),
     ("components", components::derive),
     ("versions", versions::derive),
     ("pods", pods::derive),

@@ -33,6 +33,8 @@ pub struct Places {
     holders: BTreeMap<IpAddr, [Name; 3]>,
     /// Whether the bundle lists all that may have an address in the cluster.
     has_all_holders: bool,
+    /// The namespace of the control plane, if an object or the path of a log tells it.
+    pub(crate) control_plane: Option<String>,
 }
 
 impl Places {
@@ -40,6 +42,7 @@ impl Places {
         let kinds = ["Pod", "Node", "Service"];
         let mut places = Self {
             has_all_holders: kinds.iter().all(|kind| sources.is_complete(kind, "")),
+            control_plane: sources.control_plane().map(str::to_owned),
             ..Self::default()
         };
         for kind in kinds.iter().rev() {
@@ -107,7 +110,7 @@ impl Places {
         self.holders.get(&ip).map(in_words).or_else(nobody)
     }
 
-    /// Adds what rows of `pods` and `containers` say that were not derived here.
+    /// Adds what rows of `mesh`, `pods` and `containers` say that were not derived here.
     pub(crate) fn learn(&mut self, table: &str, fact: &Fact) {
         let text = |pointer: &str| {
             let said = fact.fields.pointer(pointer).and_then(Value::as_str);
@@ -115,6 +118,10 @@ impl Places {
         };
         let name = |pointer: &str| Name::from(text(pointer).as_str());
         match table {
+            "mesh" => {
+                let told = Some(text("/control_plane_namespace"));
+                self.control_plane = told.filter(|namespace| !namespace.is_empty());
+            }
             "pods" => {
                 let place = Place {
                     workload: (name("/workload/kind"), name("/workload/name")),

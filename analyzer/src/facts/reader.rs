@@ -14,7 +14,7 @@ use super::json::Json;
 use super::row::text;
 use super::shared::Shared;
 use super::unread::Unread;
-use super::{Demand, Gap, Listed, Name, Object, Piece, yaml};
+use super::{Demand, Gap, Listed, Name, Object, Piece, mend, yaml};
 
 /// What a list says of all its items.
 #[derive(Debug, Deserialize)]
@@ -216,7 +216,8 @@ impl Reader<'_> {
     }
 
     /// One object that was parsed whole.
-    fn plain_object(&self, value: Value, line: Option<u64>, shared: &mut Shared) -> Piece {
+    fn plain_object(&self, mut value: Value, line: Option<u64>, shared: &mut Shared) -> Piece {
+        mend::name_statuses(&mut value);
         let kind = value.get("kind").and_then(Value::as_str);
         let unread = self.unread(kind.unwrap_or_default());
         let value = shared.keep(value, unread);
@@ -260,7 +261,10 @@ impl Reader<'_> {
             .get(items.unwrap_or(0)..)
             .and_then(|rest| rest.find('['));
         let Some(bracket) = bracket else {
-            return Vec::new();
+            return self
+                .rest(content, 1, &mut Shared::default())
+                .into_iter()
+                .collect();
         };
         let mut at = items.unwrap_or(0) + bracket + 1;
         let mut pieces = Vec::new();
@@ -269,15 +273,25 @@ impl Reader<'_> {
             let rest = content.get(at..).unwrap_or_default();
             let trimmed = rest.trim_start_matches(|c: char| c == ',' || c.is_whitespace());
             at = content.len() - trimmed.len();
-            let mut values = serde_json::Deserializer::from_str(trimmed).into_iter::<Value>();
-            let Some(Ok(value)) = values.next() else {
-                return pieces;
-            };
             let before = content.as_bytes().get(..at).unwrap_or_default();
             let line = memchr::memchr_iter(b'\n', before).count() as u64 + 1;
+            let mut values = serde_json::Deserializer::from_str(trimmed).into_iter::<Value>();
+            let Some(Ok(value)) = values.next() else {
+                pieces.extend(self.rest(trimmed, line, &mut shared));
+                return pieces;
+            };
             pieces.push(self.plain_object(value, Some(line), &mut shared));
             at += values.byte_offset();
         }
+    }
+
+    /// What there is of an object that was cut within its status, which stands last: what is missing
+    /// of another would be taken for nothing.
+    fn rest(&self, text: &str, line: u64, shared: &mut Shared) -> Option<Piece> {
+        let value: Value = serde_json::from_str(&mend::closed(text)?).ok()?;
+        let has_status = value.get("status").is_some_and(Value::is_object);
+        let piece = has_status.then(|| self.plain_object(value, Some(line), shared));
+        piece.filter(|piece| matches!(piece, Piece::Object(_)))
     }
 
     fn yaml(&mut self) -> Vec<Piece> {
@@ -373,6 +387,20 @@ mod tests {
             gaps[0].detail.contains("1 objects before that are read"),
             "{gaps:?}"
         );
+    }
+
+    #[test]
+    fn of_an_object_that_was_cut_in_its_status_there_is_what_is_whole() {
+        let pod =
+            r#"{"kind":"Pod","metadata":{"name":"a"},"status":{"phase":"Failed","reason":"Evi"#;
+        for text in [pod.to_owned(), format!(r#"{{"kind":"List","items":[{pod}"#)] {
+            let (objects, gaps) = objects("pods.json", &text);
+            assert_eq!((objects.len(), gaps.len()), (1, 1), "{text}");
+            let status = objects[0].value.get("status").unwrap();
+            assert_eq!(status.to_value(), serde_json::json!({"phase": "Failed"}));
+        }
+        let early = r#"{"kind":"Pod","metadata":{"name":"a"},"spec":{"nodeName":"n","hostNetw"#;
+        assert_eq!(objects("pods.json", early).0.len(), 0);
     }
 
     #[test]

@@ -58,7 +58,9 @@ fn recording_with(name: &str, options: &[(&str, Value)]) -> Facts {
         demand: &demand,
         wanted: &crate::facts::Everything,
     };
-    derive(collect.0.into_inner().unwrap(), context)
+    let facts = derive(collect.0.into_inner().unwrap(), context);
+    super::fields::tests::hold(&facts);
+    facts
 }
 
 /// Rows of a table whose fields at these pointers have these values.

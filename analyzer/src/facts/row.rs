@@ -11,9 +11,10 @@ pub(super) fn text<'a>(value: &'a Json, pointer: &str) -> &'a str {
     found.unwrap_or_default()
 }
 
-/// The integer at a JSON pointer.
+/// The integer at a JSON pointer, also where it is written as a text.
 pub(super) fn int(value: &Json, pointer: &str) -> Option<i64> {
-    value.pointer(pointer).and_then(Json::as_i64)
+    let found = value.pointer(pointer)?;
+    found.as_i64().or_else(|| found.as_str()?.parse().ok())
 }
 
 /// The boolean at a JSON pointer; false if it is missing.

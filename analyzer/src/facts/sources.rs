@@ -10,13 +10,16 @@ use rayon::prelude::*;
 use serde_json::Value;
 
 use super::certificates::Presented;
+use super::checks::Check;
 use super::iptables::InitLog;
 use super::json::Json;
-use super::kube::{COMPONENT, label};
 use super::metrics::Scrape;
 use super::proxy_state::ProxyState;
 use super::row::text;
-use super::{Context, Fact, Gap, Listed, LogEnd, Name, Object, Piece, mesh, owner};
+use super::{
+    Context, Fact, Gap, Listed, LogEnd, Name, Object, Piece, certificates, control_plane, mesh,
+    owner,
+};
 
 pub(crate) use super::owner::Owner;
 
@@ -31,6 +34,7 @@ pub(crate) struct Sources<'a> {
     pub(super) scrapes: Vec<Scrape>,
     pub(super) chains: Vec<Presented>,
     pub(super) init_logs: Vec<InitLog>,
+    pub(super) checks: Vec<Check>,
     pub(super) proxy_states: BTreeMap<Key, ProxyState>,
     pub(super) log_ends: BTreeMap<EntryKind, LogEnd>,
     pub(super) server_version: Option<String>,
@@ -38,7 +42,8 @@ pub(crate) struct Sources<'a> {
     /// The workload of each pod, in the order of the pods.
     owners: Vec<Owner>,
     pods_of: BTreeMap<Owner, Vec<usize>>,
-    control_plane_namespace: String,
+    /// The namespace of the control plane, if anything tells it.
+    control_plane: Option<String>,
     values: Json,
     /// The row of the table `mesh`; null until it is derived.
     pub(super) mesh: Value,
@@ -53,13 +58,14 @@ impl<'a> Sources<'a> {
             scrapes: Vec::new(),
             chains: Vec::new(),
             init_logs: Vec::new(),
+            checks: Vec::new(),
             proxy_states: BTreeMap::new(),
             log_ends: BTreeMap::new(),
             server_version: None,
             gaps: Vec::new(),
             owners: Vec::new(),
             pods_of: BTreeMap::new(),
-            control_plane_namespace: String::new(),
+            control_plane: None,
             values: Json::Null,
             mesh: Value::Null,
         };
@@ -67,7 +73,7 @@ impl<'a> Sources<'a> {
             sources.add(piece);
         }
         sources.sort();
-        sources.control_plane_namespace = sources.find_control_plane();
+        sources.control_plane = control_plane::find(&sources);
         sources.read_values();
         sources.find_owners();
         sources
@@ -100,6 +106,7 @@ impl<'a> Sources<'a> {
             Piece::Scrape(scrape) => self.scrapes.push(*scrape),
             Piece::Chain(chain) => self.chains.push(*chain),
             Piece::InitLog(log) => self.init_logs.push(*log),
+            Piece::Check(check) => self.checks.push(*check),
             Piece::ProxyState(state) => {
                 self.proxy_states
                     .insert((state.namespace.clone(), state.pod.clone()), *state);
@@ -147,43 +154,20 @@ impl<'a> Sources<'a> {
         });
         self.scrapes.sort_by(|a, b| a.key().cmp(&b.key()));
         self.chains.sort_by(|a, b| a.entry.cmp(&b.entry));
+        if self.objects.is_empty() {
+            certificates::files::settle(&mut self.chains);
+        }
+        self.checks.sort_by(|a, b| a.place().cmp(b.place()));
         self.init_logs.sort_by(|a, b| a.entry.cmp(&b.entry));
-    }
-
-    fn find_control_plane(&self) -> String {
-        let core = ["destination", "identity", "proxy-injector"];
-        let by_label = |kind| {
-            let objects = self.kind(kind).iter();
-            objects
-                .filter(|o| core.contains(&label(&o.value, COMPONENT)))
-                .map(|o| o.namespace.to_string())
-                .next()
-        };
-        let by_name = |kind, names: &[&str]| {
-            let objects = self.kind(kind).iter();
-            objects
-                .filter(|o| names.contains(&o.name.as_str()))
-                .map(|o| o.namespace.to_string())
-                .next()
-        };
-        let by_injected = || {
-            let labels = self
-                .kind("Pod")
-                .iter()
-                .map(|p| label(&p.value, "linkerd.io/control-plane-ns"));
-            labels.filter(|l| !l.is_empty()).map(str::to_owned).next()
-        };
-        by_name("ConfigMap", &["linkerd-config"])
-            .or_else(|| by_label("Deployment"))
-            .or_else(|| by_label("Pod"))
-            .or_else(|| by_name("Service", &["linkerd-dst", "linkerd-identity"]))
-            .or_else(by_injected)
-            .unwrap_or_else(|| "linkerd".to_owned())
     }
 
     /// Reads the chart values that the control plane was installed with.
     fn read_values(&mut self) {
-        let config = self.object("ConfigMap", &self.control_plane_namespace, "linkerd-config");
+        let config = self.object(
+            "ConfigMap",
+            self.control_plane_namespace(),
+            "linkerd-config",
+        );
         let Some((entry, result)) = config.map(|c| (c.entry.to_string(), mesh::values(&c.value)))
         else {
             return;
@@ -363,7 +347,14 @@ impl<'a> Sources<'a> {
 
     /// The namespace of the control plane; `linkerd` if nothing tells.
     pub(super) fn control_plane_namespace(&self) -> &str {
-        &self.control_plane_namespace
+        self.control_plane
+            .as_deref()
+            .unwrap_or(control_plane::USUAL)
+    }
+
+    /// The namespace of the control plane, if anything tells it.
+    pub(super) fn control_plane(&self) -> Option<&str> {
+        self.control_plane.as_deref()
     }
 
     /// The chart values in `linkerd-config`; null if there are none.

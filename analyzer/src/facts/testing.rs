@@ -32,7 +32,7 @@ pub(crate) fn facts(files: &[(&str, Value)], manifest: Option<&Manifest>) -> Fac
         .collect();
     let demand = Demand::default();
     let at: Timestamp = "2026-11-23T12:00:00Z".parse().unwrap();
-    derive(
+    let facts = derive(
         pieces,
         Context {
             at,
@@ -40,7 +40,9 @@ pub(crate) fn facts(files: &[(&str, Value)], manifest: Option<&Manifest>) -> Fac
             demand: &demand,
             wanted: &crate::facts::Everything,
         },
-    )
+    );
+    super::fields::tests::hold(&facts);
+    facts
 }
 
 /// A list as a bundle holds it.

@@ -8,7 +8,7 @@ use super::escape::escape;
 use super::text_parts::{bytes, list, thousands, wrap};
 use super::{BundleInfo, Clock, Report};
 use crate::conclude::{full, shown};
-use crate::evidence::Evidence;
+use crate::evidence::{Evidence, gist};
 use crate::finding::{Finding, Severity};
 
 /// Columns that text is wrapped to.
@@ -171,15 +171,15 @@ impl Page<'_> {
     }
 
     fn proof(&mut self, finding: &Finding) -> io::Result<()> {
-        let most = if self.look.all {
-            usize::MAX
-        } else {
-            MAX_PLACES
-        };
         let mut word = "proof";
-        for place in finding.evidence.iter().take(most) {
+        for (place, alike) in self.quoted(&finding.evidence) {
             let excerpt = wrap(&escape(&place.excerpt), WIDTH - INDENT - 2);
-            writeln!(self.to, "  {word:<8}{}", escape(&place_of(place)))?;
+            let more = match alike {
+                0 => String::new(),
+                1 => "   the same in 1 more place".to_owned(),
+                alike => format!("   the same in {alike} more places"),
+            };
+            writeln!(self.to, "  {word:<8}{}{more}", escape(&place_of(place)))?;
             let lines = if self.look.all { excerpt.len() } else { 2 };
             for (number, line) in excerpt.iter().take(lines).enumerate() {
                 let cut = if number + 1 == lines && excerpt.len() > lines {
@@ -193,6 +193,24 @@ impl Page<'_> {
             word = "";
         }
         Ok(())
+    }
+
+    /// The places that are shown, each with how many others say the same: the first few that say
+    /// different things, unless all are wanted.
+    fn quoted<'e>(&self, evidence: &'e [Evidence]) -> Vec<(&'e Evidence, usize)> {
+        if self.look.all {
+            return evidence.iter().map(|place| (place, 0)).collect();
+        }
+        let mut quoted: Vec<(String, &Evidence, usize)> = Vec::new();
+        for place in evidence {
+            let gist = gist(&place.excerpt);
+            match quoted.iter_mut().find(|(known, ..)| *known == gist) {
+                Some((_, _, alike)) => *alike += 1,
+                None => quoted.push((gist, place, 0)),
+            }
+        }
+        let first = quoted.into_iter().take(MAX_PLACES);
+        first.map(|(_, place, alike)| (place, alike)).collect()
     }
 
     fn symptoms(&mut self, symptoms: &[Finding]) -> io::Result<()> {

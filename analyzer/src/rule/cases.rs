@@ -10,16 +10,17 @@ use bundle::layout::EntryKind;
 use bundle::{EntryInfo, EntryPath, Manifest};
 use jiff::Timestamp;
 use regex::Regex;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::fault::{Fault, Faulty};
 use super::file::{CaseFile, CasesFile, Expect};
+use super::predicate::unknown;
 use super::set::{RuleText, Rules};
 use super::spanned::At;
 use super::yaml;
 use crate::conclude::{Conclusions, Coverage, World, conclude};
 use crate::evidence::{Evidence, Subject};
-use crate::facts::{self, Context, Fact, Facts};
+use crate::facts::{self, Context, Fact, Facts, fields};
 use crate::finding::Finding;
 use crate::scan::{Gathered, gather_entries};
 
@@ -161,15 +162,12 @@ fn run(case: &CaseFile, id: &str, rules: &Rules, faulty: &mut Faulty<'_>) {
     let Some(at) = at else { return };
     let name = &case.name;
     let (entries, bad) = entries(&case.files);
-    for path in bad {
-        faulty.add(place, format!("case \"{name}\": `{path}` is no entry path"));
+    let bad = bad.iter().map(|path| format!("`{path}` is no entry path"));
+    for detail in bad.chain(unknown_fields(&case.facts)) {
+        faulty.add(place, format!("case \"{name}\": {detail}"));
     }
-    let conclusions = conclusions(
-        case,
-        at,
-        rules,
-        gather_entries(entries, &rules.scanner, &rules.demand),
-    );
+    let gathered = gather_entries(entries, &rules.scanner, &rules.demand);
+    let conclusions = conclusions(case, at, rules, gathered);
     let found: Vec<&Finding> = conclusions
         .findings
         .iter()
@@ -318,6 +316,21 @@ fn add_rows(facts: &mut Facts, tables: &BTreeMap<String, Vec<Value>>) {
         }
         facts.tables.entry(table).or_default().extend(made);
     }
+}
+
+/// Fields of a case's rows that no such row has. Those that say what a row is about, and how often it
+/// was seen, may be in any.
+fn unknown_fields(tables: &BTreeMap<String, Vec<Value>>) -> BTreeSet<String> {
+    const OF_ANY: [&str; 5] = ["kind", "namespace", "name", "pod", "count"];
+    let mut slips = BTreeSet::new();
+    for (table, rows) in tables {
+        let row = fields::of(table);
+        let names = rows.iter().filter_map(Value::as_object).flat_map(Map::keys);
+        let own = names.filter(|name| !OF_ANY.contains(&name.as_str()));
+        let wrong = own.filter_map(|name| Some(unknown(name, &row.field(name).err()?)));
+        slips.extend(wrong.map(|slip| format!("`{table}`: {slip}")));
+    }
+    slips
 }
 
 /// What a row of a case is about, told by the fields that rows usually have.

@@ -6,14 +6,16 @@ use super::fault::Faulty;
 use super::file::{By, MatcherFile, RuleFile};
 use super::near::hint;
 use super::predicate::Slip;
+use super::predicate::unknown;
 use super::spanned::At;
 use super::template::Template;
 use super::version::Range;
 use super::{Matcher, NamedMatcher, Rule};
+use crate::facts::fields;
 use crate::scan::LogMatcher;
 
-/// Names that mean the subjects of a finding.
-const SUBJECT_NAMES: [&str; 9] = [
+/// Names that mean the subjects of a finding, or hold for the whole bundle.
+const SUBJECT_NAMES: [&str; 10] = [
     "subject",
     "subjects",
     "pod",
@@ -23,6 +25,7 @@ const SUBJECT_NAMES: [&str; 9] = [
     "node",
     "service",
     "at",
+    "control_plane",
 ];
 
 /// Names behind a matcher's name that every matcher has.
@@ -53,6 +56,7 @@ pub(super) fn rule(
     let texts = Texts {
         names: &names,
         captures: &captures,
+        matchers: &matchers,
     };
     let message = texts.template(&file.message, faulty);
     let meaning = texts.template(&file.meaning, faulty);
@@ -203,13 +207,15 @@ fn check_words(file: &RuleFile, faulty: &mut Faulty<'_>) {
 struct Texts<'a> {
     names: &'a [String],
     captures: &'a [String],
+    matchers: &'a [NamedMatcher],
 }
 
 impl Texts<'_> {
     fn template(&self, at: &At<String>, faulty: &mut Faulty<'_>) -> Template {
         let text = at.value.trim();
         let result = Template::parse(text).and_then(|template| {
-            let slips = template.names().filter_map(|name| {
+            let names = template.names().filter(|_| !faulty.is_sound);
+            let slips = names.filter_map(|name| {
                 let detail = self.check(name).err()?;
                 let place = text.match_indices(name).find(|(at, _)| {
                     let before = text.get(..*at).unwrap_or_default();
@@ -233,9 +239,27 @@ impl Texts<'_> {
         faulty.check_inside(at, result).unwrap_or_default()
     }
 
+    /// Whether what a matcher matches may have a field.
+    fn check_field(&self, matcher: &str, field: &str) -> Result<(), String> {
+        let named = self.matchers.iter().find(|named| named.name == matcher);
+        let is_given =
+            MATCHER_FIELDS.contains(&field) || self.captures.iter().any(|name| name == field);
+        let (Some(table), false) = (named.and_then(|named| named.matcher.table()), is_given) else {
+            return Ok(());
+        };
+        let mut shape = fields::of(&table.table);
+        for name in field.split('.') {
+            shape = shape.field(name).map_err(|known| unknown(name, &known))?;
+        }
+        Ok(())
+    }
+
     fn check(&self, name: &str) -> Result<(), String> {
         match name.split_once('.') {
-            Some((matcher, _)) if self.names.iter().any(|n| n == matcher) => Ok(()),
+            Some((matcher, field)) if self.names.iter().any(|n| n == matcher) => {
+                let slip = |detail| format!("`{{{name}}}`: {detail}");
+                self.check_field(matcher, field).map_err(slip)
+            }
             Some((matcher, _)) => Err(format!(
                 "`{{{name}}}`: no matcher `{matcher}`{}",
                 hint(matcher, self.names)

@@ -126,6 +126,8 @@ fn log(
         exclude,
         key,
         keeps_seconds: false,
+        is_of_running: !file.shutdown,
+        mark: None,
     });
     let matcher = NamedMatcher {
         name: String::new(),
@@ -162,7 +164,7 @@ fn table(
         if faulty.is_sound {
             return Some(Predicate::sound(&at.value));
         }
-        faulty.check_inside(at, Predicate::new(&at.value, &known))
+        faulty.check_inside(at, Predicate::new(&at.value, name, &known))
     });
     TableMatcher {
         table: name.to_owned(),
@@ -291,9 +293,10 @@ fn absent(
             });
             Some(plain(Matcher::NoLine {
                 log: logs.len() - 1,
+                in_excerpt: file.excerpt,
             }))
         }
-        (None, Some(at)) if file.container.is_none() => {
+        (None, Some(at)) if file.container.is_none() && !file.excerpt => {
             known_table(at, faulty);
             let table = table(&at.value, file.predicate.as_ref(), &[], faulty);
             Some(plain(Matcher::NoRow {
@@ -302,8 +305,8 @@ fn absent(
             }))
         }
         _ => {
-            let detail = "`absent` has either `source: pod-logs` with `pattern` (and `container`), or a \
-                          `source` with `table` and `where`";
+            let detail = "`absent` has either `source: pod-logs` with `pattern` (and `container`, `excerpt`), or \
+                          a `source` with `table` and `where`";
             faulty.add(place, detail);
             None
         }

@@ -156,6 +156,9 @@ pub(crate) struct LogFile {
     /// A regex for lines that do not count.
     #[serde(default)]
     pub(crate) exclude: Option<At<String>>,
+    /// `false`: no lines that a proxy wrote after it was told to stop.
+    #[serde(default = "yes")]
+    pub(crate) shutdown: bool,
     /// Only lines written at least this long after their process started, where a line tells.
     #[serde(default)]
     pub(crate) uptime: Option<At<String>>,
@@ -165,6 +168,10 @@ pub(crate) struct LogFile {
     /// The last line must be within this time of the capture or of the end of its log.
     #[serde(default)]
     pub(crate) ongoing: Option<At<String>>,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// Rows of a fact table.
@@ -273,6 +280,10 @@ pub(crate) struct AbsentFile {
     /// `pod-logs`: the container whose log is looked at.
     #[serde(default)]
     pub(crate) container: Option<String>,
+    /// `pod-logs`: whether only excerpts are looked at: logs of at most 60 lines that were handed
+    /// over without a ledger and pods. Their lines were chosen by somebody.
+    #[serde(default)]
+    pub(crate) excerpt: bool,
     /// `pod-logs`: the regex that no line may match.
     #[serde(default)]
     pub(crate) pattern: Option<At<String>>,

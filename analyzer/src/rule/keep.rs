@@ -71,7 +71,7 @@ impl<'a> Keeper<'a> {
             askers: tables
                 .map(|name| (name.as_str(), OnceLock::new()))
                 .collect(),
-            logs: scanned.groups.keys().map(|key| key.0).collect(),
+            logs: scanned.matches.groups.keys().map(|key| key.0).collect(),
             known,
             needed: OnceLock::new(),
         }

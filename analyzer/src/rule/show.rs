@@ -97,7 +97,17 @@ impl Shown<'_> {
     fn matcher(&self, named: &NamedMatcher) -> String {
         let what = match &named.matcher {
             Matcher::Log(number) => log(*number, self.rules),
-            Matcher::NoLine { log: number } => format!("no line: {}", log(*number, self.rules)),
+            Matcher::NoLine {
+                log: number,
+                in_excerpt,
+            } => {
+                let place = if *in_excerpt {
+                    "an excerpt without"
+                } else {
+                    "no line"
+                };
+                format!("{place}: {}", log(*number, self.rules))
+            }
             Matcher::Table(table) => rows(table),
             Matcher::NoRow { table, .. } => format!("none of {}", rows(table)),
             Matcher::Finding(id) => format!("findings of {}", self.link(id)),

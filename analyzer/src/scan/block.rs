@@ -8,7 +8,8 @@ use foldhash::fast::RandomState;
 
 use super::line::{self, Line};
 use super::lines::{LogMatcher, Scanner};
-use super::matches::{Excerpt, Group, Match, Scanned};
+use super::marks::{Phase, Segment, Segments};
+use super::matches::{Excerpt, Group, Match, Matches, Scanned};
 use super::origin::Origin;
 use super::pattern::{Found, Pattern};
 
@@ -24,7 +25,12 @@ pub(super) struct BlockScan<'s, 'b> {
     candidates: Vec<usize>,
     counter: Counter,
     groups: Vec<Local>,
-    /// Groups by matcher and the value of its key.
+    /// Whether the process was told to stop, as of the line at hand.
+    phase: Phase,
+    /// Where the block starts in its log, and whether it is all of it.
+    start: u64,
+    is_whole: bool,
+    /// Groups by matcher and the value of its key; those of the phase at hand.
     keys: HashMap<(usize, String), usize, RandomState>,
     /// Groups of matches whose text was met before: all that was captured is known there.
     repeats: HashMap<(usize, usize, &'b [u8]), usize, RandomState>,
@@ -35,6 +41,8 @@ pub(super) struct BlockScan<'s, 'b> {
 struct Local {
     matcher: usize,
     key: String,
+    /// Whether its matches count only if the process was not told to stop before this block.
+    is_open: bool,
     group: Group,
     /// Number and start of its last line.
     last: (u64, usize),
@@ -59,6 +67,13 @@ impl<'s, 'b> BlockScan<'s, 'b> {
                 line: block.first_line,
             },
             groups: Vec::new(),
+            phase: if block.offset == 0 {
+                Phase::Running
+            } else {
+                Phase::Open
+            },
+            start: block.offset,
+            is_whole: block.offset == 0 && block.is_last,
             keys: HashMap::default(),
             repeats: HashMap::default(),
             bytes_scanned: block.bytes.len() as u64,
@@ -135,6 +150,12 @@ impl<'s, 'b> BlockScan<'s, 'b> {
         found: &Found<'_, '_>,
         line: &Line<'b>,
     ) {
+        if let Some(mark) = matcher.mark {
+            return self.enter(mark.into());
+        }
+        if matcher.is_of_running && self.phase == Phase::Stopping {
+            return;
+        }
         let repeat = found
             .closed()
             .and_then(|span| line.in_block(self.bytes, span));
@@ -152,7 +173,8 @@ impl<'s, 'b> BlockScan<'s, 'b> {
             Some(String::from_utf8_lossy(found.as_bytes()))
         };
         let key = matcher.key.and_then(value).unwrap_or_default();
-        let at = self.group(matcher_number, &key);
+        let is_open = matcher.is_of_running && self.phase == Phase::Open;
+        let at = self.group((matcher_number, is_open), &key);
         if let Some(local) = self.groups.get_mut(at) {
             local.add(number, matcher, line);
             for name in pattern.names() {
@@ -164,7 +186,16 @@ impl<'s, 'b> BlockScan<'s, 'b> {
         self.repeats.extend(repeat.map(|repeat| (repeat, at)));
     }
 
-    fn group(&mut self, matcher: usize, key: &str) -> usize {
+    /// Goes on in another phase, of which no group is known yet.
+    fn enter(&mut self, phase: Phase) {
+        if self.phase != phase {
+            self.phase = phase;
+            self.keys.clear();
+            self.repeats.clear();
+        }
+    }
+
+    fn group(&mut self, (matcher, is_open): (usize, bool), key: &str) -> usize {
         let groups = &mut self.groups;
         *self
             .keys
@@ -173,6 +204,7 @@ impl<'s, 'b> BlockScan<'s, 'b> {
                 groups.push(Local {
                     matcher,
                     key: key.to_owned(),
+                    is_open,
                     group: Group::default(),
                     last: (0, 0),
                 });
@@ -189,6 +221,7 @@ impl<'s, 'b> BlockScan<'s, 'b> {
         };
         // Matchers often end in the same line: its excerpt is kept once.
         let mut lasts: BTreeMap<usize, Excerpt> = BTreeMap::new();
+        let mut open = Matches::default();
         for mut local in self.groups {
             let (number, start) = local.last;
             let last = lasts.entry(start).or_insert_with(|| {
@@ -198,8 +231,21 @@ impl<'s, 'b> BlockScan<'s, 'b> {
             local.group.keep(last.clone());
             let (matcher, key) = (local.matcher, local.key.into());
             let key = (matcher, Arc::clone(entry), key);
-            scanned.groups.insert(key, local.group);
-            scanned.trim(matcher, entry);
+            let into = if local.is_open {
+                &mut open
+            } else {
+                &mut scanned.matches
+            };
+            into.add(key, local.group);
+        }
+        if self.scanner.has_marks() && !self.is_whole {
+            let segment = Segment {
+                end: self.start + self.bytes_scanned,
+                open,
+                phase: self.phase,
+            };
+            let segments = Segments::of(self.start, segment);
+            scanned.segments.insert(Arc::clone(entry), segments);
         }
         scanned
     }

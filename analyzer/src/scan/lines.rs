@@ -9,6 +9,7 @@ use super::block::BlockScan;
 use super::expression::Expression;
 use super::grams::Filter;
 use super::line::Line;
+use super::marks::{self, Mark};
 use super::matches::{Log, Scanned};
 use super::origin::Origin;
 use super::pattern::Pattern;
@@ -41,6 +42,10 @@ pub(crate) struct LogMatcher {
     pub(crate) key: Option<&'static str>,
     /// Whether the rule counts matches within a period or asks for a sequence.
     pub(crate) keeps_seconds: bool,
+    /// Whether lines do not count that a process prints once it was told to stop.
+    pub(crate) is_of_running: bool,
+    /// What a line that matches says of its process; of no use to rules.
+    pub(crate) mark: Option<Mark>,
 }
 
 impl LogMatcher {
@@ -88,7 +93,11 @@ pub(super) struct Shared {
 }
 
 impl Scanner {
-    pub(crate) fn new(matchers: Vec<LogMatcher>) -> Self {
+    pub(crate) fn new(mut matchers: Vec<LogMatcher>) -> Self {
+        // Behind those of the rules, which know theirs by number.
+        if matchers.iter().any(|matcher| matcher.is_of_running) {
+            matchers.extend(marks::matchers());
+        }
         let mut patterns: Vec<Shared> = Vec::new();
         let mut texts: Vec<(usize, &[u8])> = Vec::new();
         let mut known: HashMap<&str, usize> = HashMap::new();
@@ -130,6 +139,13 @@ impl Scanner {
 
     pub(crate) fn matchers(&self) -> &[LogMatcher] {
         &self.matchers
+    }
+
+    /// Whether some lines do not count once a process was told to stop.
+    pub(super) fn has_marks(&self) -> bool {
+        self.matchers
+            .last()
+            .is_some_and(|matcher| matcher.mark.is_some())
     }
 
     /// Scans a block.
@@ -272,7 +288,11 @@ mod tests {
     }
 
     fn lines_of(scanned: &Scanned, matcher: usize) -> (u64, Vec<u64>) {
-        let groups = scanned.groups.iter().filter(|(key, _)| key.0 == matcher);
+        let groups = scanned
+            .matches
+            .groups
+            .iter()
+            .filter(|(key, _)| key.0 == matcher);
         let mut count = 0;
         let mut lines = Vec::new();
         for (_, group) in groups {
@@ -323,7 +343,7 @@ mod tests {
             };
             let scanned = scanner(&PARTED).scan("a.log", Origin::default(), block);
             for (number, source) in PARTED.iter().enumerate() {
-                let group = scanned.groups.iter().find(|(key, _)| key.0 == number);
+                let group = scanned.matches.groups.iter().find(|(key, _)| key.0 == number);
                 let captures = group.map(|(_, group)| &group.captures).into_iter().flatten();
                 let owned = |values: Vec<&str>| values.into_iter().map(str::to_owned).collect();
                 let found: Vec<(String, Vec<String>)> = captures
@@ -372,7 +392,7 @@ mod tests {
         let scanned = scanner.scan("x.log", Origin::default(), block);
         for matcher in 0..2 {
             assert_eq!(lines_of(&scanned, matcher), (3, vec![1, 2, 3]));
-            let group = scanned.groups.values().nth(matcher).unwrap();
+            let group = scanned.matches.groups.values().nth(matcher).unwrap();
             assert_eq!(group.captures[0].1.in_order(), ["refused", "lost"]);
         }
     }
@@ -422,7 +442,7 @@ mod tests {
         };
         let scanned = Scanner::new(vec![matcher]).scan("x.log", Origin::default(), block);
         assert_eq!(lines_of(&scanned, 0), (2, vec![1, 2]));
-        let group = scanned.groups.values().next().unwrap();
+        let group = scanned.matches.groups.values().next().unwrap();
         assert_eq!(group.captures[0].1.in_order(), ["cart"]);
     }
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::lines::LogMatcher;
+use super::marks::Segments;
 use super::origin::Origin;
 use crate::evidence::Evidence;
 
@@ -220,53 +221,44 @@ pub(crate) struct Log {
     pub(crate) tail: Vec<String>,
 }
 
+/// Matches, grouped.
+#[derive(Debug, Default)]
+pub(crate) struct Matches {
+    pub(crate) groups: BTreeMap<GroupKey, Group>,
+    /// Matchers and logs with more values of the key than are kept.
+    pub(crate) overflowed: BTreeSet<(usize, String)>,
+}
+
 /// All that a scan found.
 #[derive(Debug, Default)]
 pub(crate) struct Scanned {
-    pub(crate) groups: BTreeMap<GroupKey, Group>,
+    pub(crate) matches: Matches,
     pub(crate) logs: BTreeMap<String, Log>,
-    /// Matchers and logs with more values of the key than are kept.
-    pub(crate) overflowed: BTreeSet<(usize, String)>,
+    /// Of logs of several blocks, what hangs on whether their process was told to stop.
+    pub(super) segments: BTreeMap<Arc<str>, Segments>,
     /// Bytes of logs that were scanned.
     pub(crate) bytes: u64,
 }
 
-impl Scanned {
-    /// Notes who wrote a log after all. Matches of matchers that ask for other containers go.
-    pub(super) fn settle(&mut self, entry: &str, origin: Origin, matchers: &[LogMatcher]) {
-        let covers = |matcher: usize| matchers.get(matcher).is_none_or(|m| m.covers(&origin));
-        self.groups
-            .retain(|(matcher, own, _), _| own.as_ref() != entry || covers(*matcher));
-        self.overflowed
-            .retain(|(matcher, own)| own != entry || covers(*matcher));
-        if let Some(log) = self.logs.get_mut(entry) {
-            log.origin = origin;
+impl Matches {
+    /// Takes in what was found elsewhere.
+    pub(super) fn merge(&mut self, other: Self) {
+        self.overflowed.extend(other.overflowed);
+        for (key, group) in other.groups {
+            self.add(key, group);
         }
     }
 
-    /// Takes in what another scan found.
-    pub(crate) fn merge(&mut self, other: Self) {
-        self.bytes += other.bytes;
-        self.overflowed.extend(other.overflowed);
-        for (key, group) in other.groups {
-            let (matcher, entry) = (key.0, Arc::clone(&key.1));
-            self.groups.entry(key).or_default().merge(group);
-            self.trim(matcher, &entry);
-        }
-        for (entry, log) in other.logs {
-            let known = self.logs.entry(entry).or_default();
-            let said = [&known.namespace, &log.namespace];
-            let namespace = said.into_iter().flatten().min().cloned();
-            if known.last_line <= log.last_line {
-                *known = log;
-            }
-            known.namespace = namespace;
-        }
+    /// Takes in one group.
+    pub(super) fn add(&mut self, key: GroupKey, group: Group) {
+        let (matcher, entry) = (key.0, Arc::clone(&key.1));
+        self.groups.entry(key).or_default().merge(group);
+        self.trim(matcher, &entry);
     }
 
     /// Keeps the groups with the smallest keys: whatever the order of blocks, those are the same
     /// and hold all of their matches.
-    pub(super) fn trim(&mut self, matcher: usize, entry: &Arc<str>) {
+    fn trim(&mut self, matcher: usize, entry: &Arc<str>) {
         let start = (matcher, Arc::clone(entry), Box::default());
         let is_same = |key: &GroupKey| key.0 == matcher && key.1 == *entry;
         let beyond = self
@@ -278,6 +270,48 @@ impl Scanned {
         if let Some(beyond) = beyond.cloned() {
             self.groups.remove(&beyond);
             self.overflowed.insert((matcher, entry.as_ref().to_owned()));
+        }
+    }
+}
+
+impl Scanned {
+    /// Notes that all blocks are known.
+    pub(super) fn finish(&mut self) {
+        for segments in std::mem::take(&mut self.segments).into_values() {
+            self.matches.merge(segments.finish());
+        }
+    }
+
+    /// Notes who wrote a log after all. Matches of matchers that ask for other containers go.
+    pub(super) fn settle(&mut self, entry: &str, origin: Origin, matchers: &[LogMatcher]) {
+        let covers = |matcher: usize| matchers.get(matcher).is_none_or(|m| m.covers(&origin));
+        self.matches
+            .groups
+            .retain(|(matcher, own, _), _| own.as_ref() != entry || covers(*matcher));
+        self.matches
+            .overflowed
+            .retain(|(matcher, own)| own != entry || covers(*matcher));
+        if let Some(log) = self.logs.get_mut(entry) {
+            log.origin = origin;
+        }
+    }
+
+    /// Takes in what another scan found.
+    pub(crate) fn merge(&mut self, other: Self) {
+        self.bytes += other.bytes;
+        self.matches.merge(other.matches);
+        for (entry, segments) in other.segments {
+            let known = self.segments.entry(entry).or_default();
+            self.matches.merge(known.merge(segments));
+        }
+        for (entry, log) in other.logs {
+            let known = self.logs.entry(entry).or_default();
+            let said = [&known.namespace, &log.namespace];
+            let namespace = said.into_iter().flatten().min().cloned();
+            if known.last_line <= log.last_line {
+                *known = log;
+            }
+            known.namespace = namespace;
         }
     }
 }

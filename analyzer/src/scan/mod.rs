@@ -16,6 +16,7 @@ mod json;
 mod line;
 mod lines;
 pub(crate) mod literals;
+mod marks;
 pub(crate) mod matches;
 pub(crate) mod origin;
 pub(crate) mod parallel;
@@ -113,6 +114,7 @@ fn finish(visitor: Pass<'_>) -> Gathered {
     gathered.problems.dedup();
     let checkpoints = std::mem::take(&mut gathered.checkpoints);
     gathered.manifest = gathered.manifest.take().or_else(|| checkpoints.manifest());
+    gathered.scanned.finish();
     settle_origins(&mut gathered, visitor.scanner);
     let ends = gathered.scanned.logs.iter().map(|(entry, log)| {
         Piece::LogEnd(Box::new(LogEnd {

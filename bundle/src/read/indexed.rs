@@ -323,12 +323,35 @@ fn read_index(file: &Source, size: u64) -> io::Result<Option<(Index, u64)>> {
     let Some(entry) = archive.entries()?.next() else {
         return Err(io::Error::other("the footer does not point to an index"));
     };
-    let mut json = Vec::new();
-    entry?.read_to_end(&mut json)?;
-    if crc32fast::hash(&json) != crc {
+    // As text it would be one of the largest things in memory, so it is read as it is unpacked.
+    let mut text = Summed::new(entry?);
+    let index = serde_json::from_reader(io::BufReader::new(&mut text));
+    io::copy(&mut text, &mut io::sink())?;
+    if text.sum.clone().finalize() != crc {
         return Err(io::Error::other("the index's checksum is wrong"));
     }
-    Ok(Some((serde_json::from_slice(&json)?, offset)))
+    Ok(Some((index?, offset)))
+}
+
+/// Adds up what passes through.
+struct Summed<R> {
+    inner: R,
+    sum: crc32fast::Hasher,
+}
+
+impl<R: Read> Summed<R> {
+    fn new(inner: R) -> Self {
+        let sum = crc32fast::Hasher::new();
+        Self { inner, sum }
+    }
+}
+
+impl<R: Read> Read for Summed<R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let len = self.inner.read(into)?;
+        self.sum.update(into.get(..len).unwrap_or_default());
+        Ok(len)
+    }
 }
 
 /// Checks that the index only speaks of what can be there.

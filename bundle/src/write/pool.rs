@@ -17,8 +17,10 @@ pub(super) struct Packed {
     pub(super) crc: u32,
 }
 
+/// A packed block, and the emptied buffer of the plain one.
+type Done = (u64, io::Result<Packed>, Vec<u8>);
+
 type Compress = fn(&[u8]) -> io::Result<Packed>;
-type Done = (u64, io::Result<Packed>);
 
 /// A pool with a bounded number of blocks in flight, so that memory does not grow with the
 /// bundle.
@@ -31,6 +33,8 @@ pub(super) struct Pool {
     returned: u64,
     waiting: BTreeMap<u64, io::Result<Packed>>,
     limit: u64,
+    /// Emptied buffers of blocks that came back.
+    spare: Vec<Vec<u8>>,
 }
 
 impl Pool {
@@ -55,6 +59,7 @@ impl Pool {
             returned: 0,
             waiting: BTreeMap::new(),
             limit: limit as u64,
+            spare: Vec::new(),
         }
     }
 
@@ -64,6 +69,11 @@ impl Pool {
         jobs.send((self.submitted, block)).map_err(|_| gone())?;
         self.submitted += 1;
         Ok(())
+    }
+
+    /// A buffer for the next block: one that came back, if there is any.
+    pub(super) fn buffer(&mut self) -> Vec<u8> {
+        self.spare.pop().unwrap_or_default()
     }
 
     /// Whether the next block should be taken back before another one is submitted.
@@ -82,9 +92,12 @@ impl Pool {
                 return Some(packed);
             }
             match self.done.recv() {
-                Ok((number, packed)) => self.waiting.insert(number, packed),
+                Ok((number, packed, buffer)) => {
+                    self.waiting.insert(number, packed);
+                    self.spare.push(buffer);
+                }
                 Err(_) => return Some(Err(gone())),
-            };
+            }
         }
     }
 }
@@ -108,8 +121,10 @@ fn gone() -> io::Error {
 fn work(queue: &Mutex<Receiver<(u64, Vec<u8>)>>, results: &SyncSender<Done>, compress: Compress) {
     loop {
         let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok((number, block)) = job else { return };
-        if results.send((number, compress(&block))).is_err() {
+        let Ok((number, mut block)) = job else { return };
+        let packed = compress(&block);
+        block.clear();
+        if results.send((number, packed, block)).is_err() {
             return;
         }
     }

@@ -171,7 +171,7 @@ impl TarGzWriter {
         while self.pool.is_full() {
             self.write_next()?;
         }
-        let member = std::mem::replace(&mut self.open, Vec::with_capacity(BLOCK_BYTES));
+        let member = std::mem::replace(&mut self.open, self.pool.buffer());
         self.pool.submit(member)?;
         self.next_member += 1;
         Ok(())

@@ -15,8 +15,12 @@ const FOLD: u32 = 0x2020_2020;
 const SPREAD: u32 = 0x9E37_79B1;
 /// Words of the bit set: 16 KiB, which stay in a core's first cache.
 const WORDS: usize = 4096;
-/// Places that are looked at before the first branch.
-const LANES: usize = 64;
+/// Words side by side, and how often so many begin one byte later.
+const WIDTH: usize = 16;
+const SHIFTS: usize = 4;
+/// Places that are looked at before the first branch, and the bytes that their words reach into.
+const LANES: usize = WIDTH * SHIFTS;
+type Chunk = [u8; LANES + SHIFTS];
 
 /// A set of four-byte words, and who looks closer at each.
 pub(super) struct Anchors {
@@ -42,6 +46,23 @@ impl Filter {
         let hash = hash(u32::from_le_bytes(word) | FOLD);
         let bits = self.0.get(slot(hash)).copied().unwrap_or_default();
         (bits >> ((hash >> 15) & 31)) & (bits >> ((hash >> 10) & 31)) & 1
+    }
+
+    /// Looks up every fourth word of a chunk from this beginning on; they lie side by side.
+    #[inline(always)]
+    #[expect(
+        clippy::inline_always,
+        clippy::indexing_slicing,
+        reason = "it must be compiled once for each instruction set; constants within a chunk"
+    )]
+    fn words<const SHIFT: usize>(&self, chunk: &Chunk) -> [u32; WIDTH] {
+        let mut hits = [0; WIDTH];
+        for (number, hit) in hits.iter_mut().enumerate() {
+            let at = SHIFTS * number + SHIFT;
+            let word = chunk[at..at + 4].try_into().unwrap_or_default();
+            *hit = self.may_hold(word);
+        }
+        hits
     }
 }
 
@@ -79,20 +100,18 @@ impl Anchors {
         });
     }
 
-    #[cold]
-    fn look_up(&self, text: &[u8], start: usize, each: &mut dyn FnMut(usize, Detector)) {
-        for (at, word) in text.array_windows::<4>().enumerate() {
-            if self.filter.may_hold(*word) == 0 {
-                continue;
-            }
-            let gram = u32::from_le_bytes(*word) | FOLD;
-            let place = slot(hash(gram));
-            let (from, to) = (self.starts.get(place), self.starts.get(place + 1));
-            let range = from.copied().unwrap_or_default()..to.copied().unwrap_or_default();
-            let near = self.grams.get(range).unwrap_or_default();
-            for (_, detector) in near.iter().filter(|(g, _)| *g == gram) {
-                each(start + at, *detector);
-            }
+    /// Calls `each` for whoever looks closer at this place, if the filter was right.
+    fn look_up(&self, text: &[u8], at: usize, each: &mut dyn FnMut(usize, Detector)) {
+        let Some(word) = text.get(at..).and_then(|t| t.first_chunk()) else {
+            return;
+        };
+        let gram = u32::from_le_bytes(*word) | FOLD;
+        let place = slot(hash(gram));
+        let (from, to) = (self.starts.get(place), self.starts.get(place + 1));
+        let range = from.copied().unwrap_or_default()..to.copied().unwrap_or_default();
+        let near = self.grams.get(range).unwrap_or_default();
+        for (_, detector) in near.iter().filter(|(g, _)| *g == gram) {
+            each(at, *detector);
         }
     }
 }
@@ -119,26 +138,32 @@ impl WithSimd for Sweep<'_> {
             each,
         } = self;
         let mut at = 0;
-        while let Some(chunk) = text
-            .get(at..)
-            .and_then(|t| t.first_chunk::<{ LANES + 3 }>())
-        {
-            let mut any = 0;
-            // Every fourth word from each of four beginnings, so that they lie side by side.
-            for shift in 0..4 {
-                let shifted = chunk.get(shift..).and_then(|c| c.first_chunk::<LANES>());
-                let (words, _) = shifted.map_or(&[][..], |s| s.as_slice()).as_chunks::<4>();
-                for word in words {
-                    any |= anchors.filter.may_hold(*word);
-                }
-            }
-            if any != 0 {
-                anchors.look_up(chunk, at, each);
+        while let Some(chunk) = text.get(at..).and_then(<[u8]>::first_chunk) {
+            let filter = &anchors.filter;
+            let hits = [
+                filter.words::<0>(chunk),
+                filter.words::<1>(chunk),
+                filter.words::<2>(chunk),
+                filter.words::<3>(chunk),
+            ];
+            if hits.iter().flatten().fold(0, |any, hit| any | hit) != 0 {
+                let places = (0..LANES).filter(|at| is_hit(&hits, *at));
+                places.for_each(|lane| anchors.look_up(text, at + lane, each));
             }
             at += LANES;
         }
-        anchors.look_up(text.get(at..).unwrap_or_default(), at, each);
+        let rest = text.get(at..).unwrap_or_default().array_windows();
+        for (more, word) in rest.enumerate() {
+            if anchors.filter.may_hold(*word) != 0 {
+                anchors.look_up(text, at + more, each);
+            }
+        }
     }
+}
+
+fn is_hit(hits: &[[u32; WIDTH]; SHIFTS], at: usize) -> bool {
+    let lanes = hits.get(at % SHIFTS);
+    lanes.and_then(|lanes| lanes.get(at / SHIFTS)) == Some(&1)
 }
 
 fn hash(gram: u32) -> u32 {

@@ -50,16 +50,17 @@ impl TextRedactor {
             self.carry.extend_from_slice(chunk);
             return self.cut_carry(out);
         };
-        let (lines, rest) = chunk.split_at(last + 1);
-        if self.carry.is_empty() {
-            self.lines(lines, out);
-        } else {
+        let (mut lines, rest) = chunk.split_at(last + 1);
+        if !self.carry.is_empty() {
+            let first = memchr::memchr(b'\n', lines).map_or(lines.len(), |end| end + 1);
             let mut carry = std::mem::take(&mut self.carry);
-            carry.extend_from_slice(lines);
+            carry.extend_from_slice(head(lines, first));
             self.lines(&carry, out);
             carry.clear();
             self.carry = carry;
+            lines = tail(lines, first);
         }
+        self.lines(lines, out);
         self.carry.extend_from_slice(rest);
         self.cut_carry(out);
     }
@@ -83,6 +84,9 @@ impl TextRedactor {
     /// Redacts text that ends with a line break, or ends the stream.
     fn lines(&mut self, text: &[u8], out: &mut Vec<u8>) {
         let mut rest = text;
+        if rest.len() < MAX_PIECE {
+            return self.short_lines(rest, out);
+        }
         while !rest.is_empty() {
             // A stretch of lines none of which needs to be cut.
             let mut whole = 0;

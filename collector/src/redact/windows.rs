@@ -18,6 +18,8 @@ pub(super) struct Window {
     pub(super) anchors: &'static [&'static str],
     /// Bytes before and after the anchor that the pattern may see.
     reach: (usize, usize),
+    /// Bytes of which the pattern needs one; none if this is not worth a look.
+    needs: &'static [u8],
     /// Whether the value must look drawn at random.
     is_random: bool,
     /// Has exactly one capture group: what is replaced.
@@ -34,6 +36,7 @@ const fn window(
         kind,
         anchors,
         reach,
+        needs: b"",
         is_random: false,
         pattern,
     }
@@ -214,12 +217,16 @@ pub(super) const WINDOWS: &[Window] = &[
         (2, 200),
         r#":5432:[^\s:]+:[^\s:]+:([^\s'"\\]+)"#,
     ),
-    window(
-        "url-password",
-        &["oxy=", "oxy:", "oxy\""],
-        (8, 300),
-        r#"(?i)proxy\\*['"]?\s*[=:]\s*\\*['"]?[^\s:/@'"=,]+:([^\s:@'"/]+)@"#,
-    ),
+    // Every line of a proxy has the anchor.
+    Window {
+        needs: b"@",
+        ..window(
+            "url-password",
+            &["oxy=", "oxy:", "oxy\""],
+            (8, 300),
+            r#"(?i)proxy\\*['"]?\s*[=:]\s*\\*['"]?[^\s:/@'"=,]+:([^\s:@'"/]+)@"#,
+        )
+    },
     window(
         "bearer",
         &["bear"],
@@ -268,12 +275,15 @@ pub(super) const WINDOWS: &[Window] = &[
         (1, 100),
         r"\b(pat[A-Za-z0-9]{14}\.[0-9a-f]{64})",
     ),
-    window(
-        "sql-password",
-        &["d by"],
-        (12, 300),
-        r"(?i)identified\s+(?:with\s+\S+\s+)?by\s+(?:password\s+)?\\*['\x22]([^'\x22\\]+)",
-    ),
+    Window {
+        needs: b"'\"",
+        ..window(
+            "sql-password",
+            &["d by"],
+            (12, 300),
+            r"(?i)identified\s+(?:with\s+\S+\s+)?by\s+(?:password\s+)?\\*['\x22]([^'\x22\\]+)",
+        )
+    },
     window(
         "sql-password",
         &["pass"],
@@ -325,6 +335,10 @@ pub(super) fn look(number: usize, text: &[u8], at: usize, found: &mut Vec<Found>
     let rest = rest.get(..window.reach.1).unwrap_or(rest);
     let to = at + memchr::memchr(b'\n', rest).unwrap_or(rest.len());
     let seen = text.get(from..to).unwrap_or_default();
+    let has = |byte: &u8| memchr::memchr(*byte, seen).is_some();
+    if !window.needs.is_empty() && !window.needs.iter().any(has) {
+        return;
+    }
     for captures in pattern.captures_iter(seen) {
         let (Some(whole), Some(group)) = (captures.get(0), captures.get(1)) else {
             continue;

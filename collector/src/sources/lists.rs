@@ -19,7 +19,7 @@ const RESTARTS: u32 = 2;
 /// How often a list goes on where the server offers after it has forgotten where it was.
 const OFFERS: u32 = 8;
 
-/// Pages of one list: 2.5 million objects. More come only from a server that never ends.
+/// Pages of one list: 1 million objects. More come only from a server that never ends.
 const PAGES: u32 = 10_000;
 
 /// Pages in a row that bring no other object than those before, such as empty ones.

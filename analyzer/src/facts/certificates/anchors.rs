@@ -47,8 +47,13 @@ impl<'a> Anchors<'a> {
                 sets.insert(pem, certificates(pem.as_bytes()).0);
             }
         }
+        let mut cluster = certificates(cluster_pem.as_bytes()).0;
+        if cluster.is_empty() {
+            let of_files = sources.chains.iter().filter(|c| c.role == "trust-anchor");
+            cluster.extend(of_files.flat_map(|c| c.certificates.clone()));
+        }
         Self {
-            cluster: certificates(cluster_pem.as_bytes()).0,
+            cluster,
             cluster_pem,
             source,
             sets,

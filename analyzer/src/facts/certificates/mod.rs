@@ -8,6 +8,7 @@
 
 mod anchors;
 mod chains;
+pub(super) mod files;
 mod parse;
 mod pem;
 mod places;
@@ -36,6 +37,17 @@ pub struct Presented {
     subject: Subject,
     role: &'static str,
     certificates: Vec<Certificate>,
+    /// What stands among them and is none, where that is worth a row.
+    broken: Vec<String>,
+}
+
+/// Whether a file holds PEM blocks: from its start, or, by its name, behind what `openssl` tells of them.
+pub(super) fn is_pem(name: &str, start: &[u8]) -> bool {
+    let lower = name.to_ascii_lowercase();
+    let mut endings = [".pem", ".crt", ".cer", ".cert"].iter();
+    let is_named = endings.any(|ending| lower.ends_with(ending));
+    start.starts_with(b"-----BEGIN")
+        || (is_named && memchr::memmem::find(start, b"-----BEGIN ").is_some())
 }
 
 /// Parses a PEM file.
@@ -56,6 +68,10 @@ pub(super) fn parse(entry: &Arc<EntryInfo>, bytes: &[u8]) -> Vec<Piece> {
     };
     let (certificates, broken) = certificates(bytes);
     let entry = entry.path.to_string();
+    // A key in a file is worth more than a gap.
+    let (keys, broken): (Vec<String>, Vec<String>) = broken
+        .into_iter()
+        .partition(|detail| role == "file" && detail.contains("PRIVATE KEY"));
     let gap = |detail| {
         Piece::Gap(Gap {
             entry: entry.clone(),
@@ -63,12 +79,13 @@ pub(super) fn parse(entry: &Arc<EntryInfo>, bytes: &[u8]) -> Vec<Piece> {
         })
     };
     let mut pieces: Vec<Piece> = broken.into_iter().map(gap).collect();
-    if !certificates.is_empty() {
+    if !certificates.is_empty() || !keys.is_empty() {
         pieces.push(Piece::Chain(Box::new(Presented {
             entry,
             subject,
             role,
             certificates,
+            broken: keys,
         })));
     }
     pieces

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use super::Presented;
 use super::anchors::{Anchors, ROOTS, bundle_text, env_pem, ids};
 use super::parse::{Certificate, certificates};
 use crate::evidence::{Evidence, Subject};
@@ -35,25 +36,53 @@ pub(super) fn all(sources: &Sources<'_>, anchors: &Anchors<'_>) -> Vec<Place> {
     webhooks(sources, &mut places);
     others(sources, &mut places);
     secrets(sources, &mut places);
-    for chain in &sources.chains {
-        for (at, certificate) in chain.certificates.iter().enumerate() {
-            let role = match (chain.role, at) {
-                ("leaf", 0) => "leaf",
-                ("leaf", _) => "issuer",
-                (role, _) => role,
-            };
-            places.push(Place {
-                role,
-                found_in: format!("handshake with {}", chain.subject.kind),
-                subject: chain.subject.clone(),
-                evidence: Evidence::of_entry(chain.entry.as_str(), certificate.in_words()),
-                certificates: vec![certificate.clone()],
-                broken: Vec::new(),
-                pods: 0,
-            });
-        }
-    }
+    sources
+        .chains
+        .iter()
+        .for_each(|chain| presented(chain, &mut places));
     places
+}
+
+/// What servers presented, and what files hold.
+fn presented(chain: &Presented, places: &mut Vec<Place>) {
+    let found_in = match chain.subject.kind.as_str() {
+        "Certificate" => {
+            let file = chain.entry.rsplit('/').next();
+            format!("file {}", file.unwrap_or_default())
+        }
+        kind => format!("handshake with {kind}"),
+    };
+    let place = |role, told: String, certificates, broken| Place {
+        role,
+        found_in: found_in.clone(),
+        subject: chain.subject.clone(),
+        evidence: Evidence::of_entry(chain.entry.as_str(), told),
+        certificates,
+        broken,
+        pods: 0,
+    };
+    for (at, certificate) in chain.certificates.iter().enumerate() {
+        let role = match (chain.role, at) {
+            ("leaf", 0) => "leaf",
+            ("leaf", _) => "issuer",
+            (role, _) => role,
+        };
+        let certificates = vec![certificate.clone()];
+        places.push(place(
+            role,
+            certificate.in_words(),
+            certificates,
+            Vec::new(),
+        ));
+    }
+    if let Some(first) = chain.broken.first() {
+        places.push(place(
+            chain.role,
+            first.clone(),
+            Vec::new(),
+            chain.broken.clone(),
+        ));
+    }
 }
 
 /// A place in an object; `None` if there is no text at all.

@@ -166,7 +166,8 @@ fn disagreement(anchors: &Anchors<'_>, places: &[Place]) -> Option<Fact> {
         let ids = place.certificates.iter().map(|c| c.anchor_id.clone());
         ids.collect::<std::collections::BTreeSet<_>>()
     };
-    let mut sets = places.iter().filter(|p| p.role == "trust-anchor");
+    let in_cluster = |p: &&Place| p.role == "trust-anchor" && p.subject.kind == "ConfigMap";
+    let mut sets = places.iter().filter(in_cluster);
     let (first, second) = (sets.next()?, sets.next()?);
     if anchors.cluster.is_empty() || ids(first) == ids(second) {
         return None;

@@ -5,7 +5,7 @@ use super::parse::{Certificate, certificates};
 use super::testing::{AT, NEW_CHAIN, NEW_ROOT, OLD_CHAIN, OLD_ROOT};
 use super::verify::{Rules, Verdict, verify};
 use crate::facts::testing::{list, pieces};
-use crate::facts::{Context, Demand, Facts, derive};
+use crate::facts::{Context, Demand, Fact, Facts, derive};
 
 fn read(pem: &str) -> Vec<Certificate> {
     let (found, broken) = certificates(pem.as_bytes());
@@ -237,4 +237,65 @@ fn half_a_chain_is_a_gap_and_no_row() {
     let cut = &OLD_CHAIN[..200];
     let found = pieces("linkerd/identity/shop/cache-1.pem", cut);
     assert!(matches!(found.as_slice(), [crate::facts::Piece::Gap(_)]));
+}
+
+/// The facts of PEM files alone.
+fn of_files(files: &[(&str, &str)]) -> Facts {
+    let pieces = files.iter().flat_map(|(path, pem)| pieces(path, pem));
+    let demand = Demand::default();
+    let facts = derive(
+        pieces.collect(),
+        Context {
+            at: AT.parse().unwrap(),
+            manifest: None,
+            demand: &demand,
+            wanted: &crate::facts::Everything,
+        },
+    );
+    crate::facts::fields::tests::hold(&facts);
+    facts
+}
+
+#[test]
+fn files_alone_tell_what_their_certificates_are_for() {
+    let roles = |facts: &Facts| {
+        let rows = facts.table("certificates").iter();
+        let role = |fact: &Fact| fact.fields["role"].as_str().unwrap().to_owned();
+        rows.map(role).collect::<Vec<_>>()
+    };
+    let [leaf, issuer] = blocks_of(NEW_CHAIN);
+    let whole = of_files(&[("chain.pem", &format!("{leaf}{issuer}{NEW_ROOT}"))]);
+    let apart = of_files(&[("a.crt", &leaf), ("b.crt", &issuer), ("c.crt", NEW_ROOT)]);
+    for facts in [&whole, &apart] {
+        assert_eq!(roles(facts), ["issuer", "leaf", "trust-anchor"]);
+        assert_eq!(facts.table("chains")[0].fields["verdict"], "ok");
+        let row = &facts.table("issuers")[0].fields;
+        assert_eq!((&row["verdict"], &row["leaves"]), (&json!("ok"), &json!(1)));
+    }
+    let told = format!("Certificate:\n    Data:\n{issuer}");
+    assert_eq!(roles(&of_files(&[("issuer.crt", &told)])), ["issuer"]);
+    let foreign = of_files(&[("issuer.crt", &issuer), ("ca.crt", OLD_ROOT)]);
+    let row = &foreign.table("issuers")[0].fields;
+    assert_eq!(
+        (&row["verdict"], &row["source"]),
+        (&json!("bad-signature"), &json!("file"))
+    );
+}
+
+#[test]
+fn a_key_in_a_file_is_told_and_nothing_of_it() {
+    let label = ["EC PRIVATE", "KEY-----"].join(" ");
+    let key = format!("-----BEGIN {label}\nc2VjcmV0\n-----END {label}\n");
+    let facts = of_files(&[("issuer.key", &key)]);
+    let row = &facts.table("certificate_problems")[0];
+    assert_eq!(row.fields["problem"], "private-key");
+    assert!(facts.gaps.is_empty());
+    assert!(!format!("{facts:?}").contains("c2Vj"));
+}
+
+/// The blocks of a PEM text, each as a text.
+fn blocks_of(pem: &str) -> [String; 2] {
+    let blocks = pem.split_inclusive("-----END CERTIFICATE-----\n");
+    let blocks: Vec<String> = blocks.map(str::to_owned).collect();
+    blocks.try_into().unwrap()
 }

@@ -26,8 +26,12 @@ struct Issuer<'a> {
 
 fn presented<'a>(sources: &'a Sources<'_>) -> Vec<Issuer<'a>> {
     let mut found: BTreeMap<&str, Issuer<'a>> = BTreeMap::new();
-    for chain in sources.chains.iter().filter(|c| c.role == "leaf") {
-        let above = chain.certificates.get(1..).unwrap_or_default();
+    for chain in &sources.chains {
+        let (above, leaves) = match chain.role {
+            "leaf" => (chain.certificates.get(1..).unwrap_or_default(), 1),
+            "issuer" => (chain.certificates.as_slice(), 0),
+            _ => continue,
+        };
         let Some(certificate) = above.first() else {
             continue;
         };
@@ -37,7 +41,7 @@ fn presented<'a>(sources: &'a Sources<'_>) -> Vec<Issuer<'a>> {
             entry: &chain.entry,
             leaves: 0,
         });
-        issuer.leaves += 1;
+        issuer.leaves += leaves;
     }
     let mut issuers: Vec<Issuer<'a>> = found.into_values().collect();
     issuers.sort_by(|a, b| {
@@ -107,7 +111,9 @@ pub(super) fn issuers(sources: &Sources<'_>, anchors: &Anchors<'_>) -> Vec<Fact>
         subjects.insert(0, subject);
         evidence.insert(0, place);
     } else {
-        row = row.set("source", "handshake");
+        let is_presented = newest.is_some_and(|issuer| issuer.leaves > 0);
+        let source = if is_presented { "handshake" } else { "file" };
+        row = row.set("source", source);
     }
     if subjects.is_empty() {
         return Vec::new();

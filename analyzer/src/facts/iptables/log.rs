@@ -52,6 +52,13 @@ impl InitLog {
         self.namespace.is_empty().then_some(self.entry.as_str())
     }
 
+    /// Takes its tables for those that linkerd-init left, if they have the proxy's chains: somebody printed
+    /// them later, so nothing stood before them.
+    pub(super) fn take_as_saved(&mut self) {
+        self.before.clear();
+        self.is_linkerd = self.had_proxy_chains;
+    }
+
     /// Notes whose log it is after all; false if that is still not known.
     pub(crate) fn settle(&mut self, log: Option<EntryKind>) -> bool {
         if let Some(EntryKind::PodLog {
@@ -152,7 +159,8 @@ pub(super) fn parse(bytes: &[u8], is_linkerd: bool) -> Option<InitLog> {
     }
     let log = reader.finish();
     // Help texts and other programs' flags mention iptables too: only tables and commands count.
-    let speaks = is_linkerd || !log.after.is_empty() || log.flush.is_some();
+    let shows = !log.after.is_empty() || !log.other_tables.is_empty() || !log.warnings.is_empty();
+    let speaks = is_linkerd || shows || log.flush.is_some();
     speaks.then_some(log)
 }
 

@@ -111,11 +111,28 @@ impl Scrape {
     }
 }
 
-/// Whether text begins as a scrape does, or as `linkerd diagnostics` prints those of pods.
+/// Whether text begins as a scrape does, or as `linkerd diagnostics` prints those of pods, perhaps behind
+/// the command itself; or whether it is samples alone, as `grep` leaves them.
 pub(super) fn is_exposition(start: &[u8]) -> bool {
-    let start = start.strip_prefix(b"#\n").unwrap_or(start);
+    /// Lines of a prompt or of headers before it.
+    const BEFORE: usize = 20;
     let heads: [&[u8]; 3] = [b"# HELP ", b"# TYPE ", b"# POD "];
-    heads.iter().any(|head| start.starts_with(head))
+    let is_head = |line: &[u8]| heads.iter().any(|head| line.starts_with(head));
+    let mut lines = start.split(|b| *b == b'\n').map(<[u8]>::trim_ascii);
+    let is_sample = lines.clone().next().is_some_and(is_sample);
+    is_sample || lines.by_ref().take(BEFORE).any(is_head)
+}
+
+/// Whether a line is a sample with labels: `name{label="value"} 1.5`.
+fn is_sample(line: &[u8]) -> bool {
+    let line = String::from_utf8_lossy(line);
+    let Some((name, rest)) = line.split_once('{') else {
+        return false;
+    };
+    let is_name = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b':';
+    let value = rest.rsplit_once("} ").map(|(_, value)| value);
+    let is_value = value.is_some_and(|value| value.parse::<f64>().is_ok());
+    !name.is_empty() && name.bytes().all(is_name) && rest.contains("=\"") && is_value
 }
 
 /// Parses one scrape, or the output of `linkerd diagnostics proxy-metrics` for several pods.

@@ -1,5 +1,6 @@
 //! Predicates: CEL expressions over the rows of fact tables.
 
+mod fields;
 mod functions;
 mod json;
 mod known;
@@ -20,6 +21,7 @@ use cel::{Context, Env, ExecutionError, IdedExpr, ParseErrors, Program, Value};
 use jiff::Timestamp;
 use serde_json::Value as Json;
 
+pub(crate) use fields::unknown;
 use sieve::Sieve;
 pub(crate) use slips::Slip;
 
@@ -62,12 +64,12 @@ struct Parsed {
 pub(crate) type Verdict = Result<bool, String>;
 
 impl Predicate {
-    /// Parses an expression that may use `variables`.
+    /// Parses an expression that may use `variables`, of which `row` is a row of `table`.
     ///
     /// # Errors
     /// All that is wrong with it.
-    pub(crate) fn new(source: &str, variables: &[&str]) -> Result<Self, Vec<Slip>> {
-        let parsed = Parsed::of(source, variables)?;
+    pub(crate) fn new(source: &str, table: &str, variables: &[&str]) -> Result<Self, Vec<Slip>> {
+        let parsed = Parsed::of(source, table, variables)?;
         Ok(Self {
             source: source.to_owned(),
             parsed: OnceLock::from(Ok(parsed)),
@@ -84,7 +86,7 @@ impl Predicate {
     }
 
     fn parsed(&self) -> &Result<Parsed, Vec<Slip>> {
-        let parse = || Parsed::of(&self.source, &ALL_VARIABLES);
+        let parse = || Parsed::of(&self.source, "", &ALL_VARIABLES);
         self.parsed.get_or_init(parse)
     }
 
@@ -141,13 +143,14 @@ impl Predicate {
 }
 
 impl Parsed {
-    fn of(source: &str, variables: &[&str]) -> Result<Self, Vec<Slip>> {
+    fn of(source: &str, table: &str, variables: &[&str]) -> Result<Self, Vec<Slip>> {
         if let Some(slip) = slips::of_size(source, MAX_BYTES) {
             return Err(vec![slip]);
         }
         let program =
             Program::compile(source).map_err(|errors| slips::of_syntax(source, &errors))?;
-        let slips = known::check(&program, source, variables);
+        let mut slips = known::check(&program, source, variables);
+        slips.extend(fields::check(&program, source, table));
         if !slips.is_empty() {
             return Err(slips);
         }
@@ -276,7 +279,7 @@ mod tests {
         for name in ["object", "value"] {
             bind(&mut scope, name, row.get(name).unwrap_or(&Json::Null));
         }
-        let predicate = Predicate::new(source, &["row", "at", "mesh", "object", "value"]);
+        let predicate = Predicate::new(source, "", &["row", "at", "mesh", "object", "value"]);
         predicate.map_err(|slips| told(&slips))?.holds(&scope)
     }
 
@@ -343,7 +346,7 @@ mod tests {
             json!({"b": "x"}),
         ];
         for source in SOURCES {
-            let predicate = Predicate::new(source, &["row", "object", "value"]).unwrap();
+            let predicate = Predicate::new(source, "", &["row", "object", "value"]).unwrap();
             for a in &values {
                 for row in [
                     json!({"a": a}),
@@ -361,7 +364,7 @@ mod tests {
             }
         }
         // It is of use.
-        let holds = Predicate::new("row.a.startsWith('x')", &["row"]).unwrap();
+        let holds = Predicate::new("row.a.startsWith('x')", "", &["row"]).unwrap();
         assert!(holds.refuses(&json!({"a": "yx"})));
         for source in [
             "row.a == 'x' && row.b > row.c",
@@ -371,7 +374,7 @@ mod tests {
             "!has(row.a)",
         ] {
             assert!(
-                Predicate::new(source, &["row"])
+                Predicate::new(source, "", &["row"])
                     .unwrap()
                     .refuses(&json!({"a": true})),
                 "{source}"

@@ -85,7 +85,7 @@ fn slips_are_told_at_their_place_with_what_to_write_instead() {
     for (marked, said) in SLIPS {
         let at = marked.chars().position(|c| c == '^').unwrap();
         let source = marked.replacen('^', "", 1);
-        let slips = Predicate::new(&source, &["row", "at"]).unwrap_err();
+        let slips = Predicate::new(&source, "", &["row", "at"]).unwrap_err();
         let told = slips.iter().find(|slip| slip.detail.contains(said));
         let told = told.unwrap_or_else(|| panic!("{source}: {slips:?}"));
         assert_eq!(told.at, at, "{source}: {}", told.detail);
@@ -94,7 +94,7 @@ fn slips_are_told_at_their_place_with_what_to_write_instead() {
 
 #[test]
 fn all_slips_of_an_expression_are_told() {
-    let told = |source: &str| Predicate::new(source, &["row"]).unwrap_err().len();
+    let told = |source: &str| Predicate::new(source, "", &["row"]).unwrap_err().len();
     assert_eq!(told("row.a = 1 || row.b = 2"), 2);
     assert_eq!(
         told("rwo.a == 1 && lenght(row.b) > 2 && row.c.exists(x, x == web)"),
@@ -121,14 +121,14 @@ fn every_function_can_be_called_as_its_example_says() {
         assert!(!is_unknown(example), "{example}");
         let compared = format!("({example}) == ({example})");
         assert!(
-            Predicate::new(&compared, &["row", "at"]).is_ok(),
+            Predicate::new(&compared, "", &["row", "at"]).is_ok(),
             "{example}"
         );
     }
     for (_, example) in MACROS.iter().chain(&ELSEWHERE) {
         let compared = format!("({example}) == ({example})");
         assert!(
-            Predicate::new(&compared, &["row", "at"]).is_ok(),
+            Predicate::new(&compared, "", &["row", "at"]).is_ok(),
             "{example}"
         );
     }
@@ -169,8 +169,58 @@ fn no_expression_is_too_much_for_the_stack() {
             let root = super::context(jiff::Timestamp::UNIX_EPOCH, &mesh);
             let mut scope = root.new_inner_scope();
             super::bind(&mut scope, "row", &row);
-            Predicate::new(&chain, &["row"]).is_ok_and(|p| p.holds(&scope).is_ok())
+            Predicate::new(&chain, "", &["row"]).is_ok_and(|p| p.holds(&scope).is_ok())
         });
         run.unwrap().join().unwrap();
+    }
+}
+
+/// Expressions about rows of `services`, marked as above.
+const FIELDS: [(&str, &str); 9] = [
+    (
+        "row.^nme == 'x'",
+        "no field `nme` here; did you mean `name`?",
+    ),
+    ("!has(row.^is_miror)", "did you mean `is_mirror`?"),
+    (
+        "row['^endpoints-ready'] == 0",
+        "did you mean `endpoints_ready`",
+    ),
+    (
+        "row.ports.exists(p, p.port == 80 && p.^targetPort == 1)",
+        "did you mean `target_port`",
+    ),
+    ("row.ports[0].^nam == 'x'", "did you mean `name`?"),
+    (
+        "row.backing.all(b, b.ready == b.^wanted)",
+        "there are `desired`, ",
+    ),
+    (
+        "mesh.components['linkerd-identity'].^redy == 0",
+        "did you mean `ready`?",
+    ),
+    ("row.name == mesh.^verson", "did you mean `version`"),
+    ("row.^quux", "see docs/facts.md"),
+];
+
+#[test]
+fn fields_that_rows_do_not_have_are_told_at_their_place() {
+    let check = |source: &str| Predicate::new(source, "services", &["row", "mesh"]);
+    for (marked, said) in FIELDS {
+        let at = marked.chars().position(|c| c == '^').unwrap();
+        let source = marked.replacen('^', "", 1);
+        let slips = check(&source).unwrap_err();
+        assert_eq!(slips.len(), 1, "{source}: {slips:?}");
+        assert!(slips[0].detail.contains(said), "{source}: {slips:?}");
+        assert_eq!(slips[0].at, at, "{source}");
+    }
+    for sound in [
+        "row.selector.app == 'x' && row.selector['a.b/c'] == 'y'",
+        "row.ports.exists(name, name.name == 'x') && row.name == 'y'",
+        "row.ports.exists(row, row.port == 80)",
+        "row.config.exists(key, key == 'opaque-ports')",
+        "mesh.components.exists(name, mesh.components[name].ready == 0)",
+    ] {
+        assert!(check(sound).is_ok(), "{sound}: {:?}", check(sound).err());
     }
 }

@@ -147,6 +147,16 @@ fn a_long_log_keeps_both_ends_and_both_log_and_ledger_say_what_is_missing() {
 }
 
 #[test]
+fn a_size_that_the_lists_alone_are_beyond_is_told() {
+    let told = |size: &str| {
+        let run = collect(&cluster(), &["--max-size", size, "--no-port-forward"]);
+        run.stderr()
+            .contains("more than the 1.0 kB of `--max-size`")
+    };
+    assert!(told("1k") && !told("2M"));
+}
+
+#[test]
 fn without_a_size_everything_is_whole() {
     let run = collect(&cluster(), &["--no-port-forward"]);
     assert_eq!(run.code(), 0, "{}", run.stderr());

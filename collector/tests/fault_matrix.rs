@@ -10,104 +10,9 @@
 
 mod support;
 
-use std::collections::BTreeMap;
-use std::path::Path;
-use std::sync::LazyLock;
-
-use bundle::{LedgerRow, Outcome, SourceKind};
-use linkerd_replay::{Faults, Replay, Store};
-use support::{Run, command};
-
-/// A replayed recording with faults.
-struct Sick {
-    address: String,
-    _runtime: tokio::runtime::Runtime,
-}
-
-impl Sick {
-    fn new(faults: &str) -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .enable_all()
-            .build()
-            .unwrap();
-        let recordings = Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata/recordings");
-        let store = Store::open(&recordings.join("healthy.tar.gz")).unwrap();
-        let faults = Faults::parse(faults).unwrap();
-        let replay = Replay::from(store).with_faults(&faults);
-        let listener = runtime
-            .block_on(tokio::net::TcpListener::bind("127.0.0.1:0"))
-            .unwrap();
-        let address = listener.local_addr().unwrap().to_string();
-        runtime.spawn(linkerd_replay::serve(replay, listener));
-        Self {
-            address,
-            _runtime: runtime,
-        }
-    }
-
-    fn collect(&self, args: &[&str]) -> Run {
-        let folder = tempfile::tempdir().unwrap();
-        let output = command(&self.address, folder.path(), args)
-            .output()
-            .unwrap();
-        Run { output, folder }
-    }
-}
-
-type Key = (SourceKind, String);
-
-fn rows(run: &Run) -> BTreeMap<Key, LedgerRow> {
-    let rows = run.manifest().ledger.into_iter();
-    rows.map(|row| ((row.source, row.object.clone()), row))
-        .collect()
-}
-
-/// The ledger of the same cluster when it is well.
-static WELL: LazyLock<BTreeMap<Key, LedgerRow>> = LazyLock::new(|| {
-    let run = Sick::new("faults: []").collect(&[]);
-    rows(&run)
-});
-
-/// The rows that a fault changed; those that are missing are told as well.
-fn changed(run: &Run) -> Vec<(SourceKind, Outcome, String)> {
-    let sick = rows(run);
-    let missing = WELL.values().filter(|row| !sick.contains_key(&key(row)));
-    let missing = missing.map(|row| (row.source, Outcome::Skipped, format!("no {}", row.object)));
-    let other = sick.values().filter(|row| {
-        let well = WELL.get(&key(row));
-        well.map(|w| (w.outcome, &w.reason)) != Some((row.outcome, &row.reason))
-    });
-    let other = other.map(|r| (r.source, r.outcome, r.reason.clone().unwrap_or_default()));
-    missing.chain(other).collect()
-}
-
-fn key(row: &LedgerRow) -> Key {
-    (row.source, row.object.clone())
-}
-
-/// Rows that a fault must change: how many, of what, how they end, and one of the words that must
-/// be in each reason.
-type Expected<'a> = (usize, SourceKind, Outcome, &'a [&'a str]);
-
-/// Checks that a fault changes these rows of the ledger and no other.
-fn check(faults: &str, args: &[&str], expected: &[Expected<'_>]) -> Run {
-    let run = Sick::new(faults).collect(args);
-    let mut changed = changed(&run);
-    for (count, source, outcome, words) in expected {
-        let before = changed.len();
-        changed.retain(|(s, o, reason)| {
-            (s, o) != (source, outcome) || !words.iter().any(|w| reason.contains(w))
-        });
-        let found = before - changed.len();
-        assert_eq!(
-            found, *count,
-            "{faults}: {source} {outcome:?} {words:?}; else {changed:#?}"
-        );
-    }
-    assert!(changed.is_empty(), "{faults}: {changed:#?}");
-    run
-}
+use bundle::{Outcome, SourceKind};
+use support::Run;
+use support::sick::{SOON, WELL, check};
 
 /// A fault of the logs of the ten proxies, which changes those ten rows.
 fn logs_with(effect: &str, outcome: Outcome, reason: &str) -> Run {
@@ -121,9 +26,6 @@ fn logs_with(effect: &str, outcome: Outcome, reason: &str) -> Run {
         &[(10, SourceKind::PodLogs, outcome, &[reason])],
     )
 }
-
-/// Time-outs that a test can wait for.
-const SOON: &[&str] = &["--item-timeout", "1s"];
 
 const LOG: &str = "cluster-resources/pods/logs/shop/catalog-7cc5f8978b-zwdmb/linkerd-proxy.log";
 
@@ -272,6 +174,12 @@ fn what_goes_wrong_once_with_a_list_changes_nothing() {
         "hang",
         "{drop: {after_bytes: 400}}",
         "{stall: {after_bytes: 400}}",
+        "reset",
+        "{reset: {after_bytes: 400}}",
+        "{slow_head: {bytes_per_second: 2}}",
+        "{gzip: cut}",
+        "{gzip: lie}",
+        "{redirect: /login}",
         "{garbage: {bytes: 2000}}",
         "{content_length: more}",
         "{content_length: less}",
@@ -282,7 +190,8 @@ fn what_goes_wrong_once_with_a_list_changes_nothing() {
         let faults = format!(
             "faults: [{{match: {{verb: list, resource: pods}}, times: 1, effect: {effect}}}]"
         );
-        check(&faults, SOON, &[]);
+        // Long enough for the ports, which are well.
+        check(&faults, &["--item-timeout", "3s"], &[]);
     }
 }
 

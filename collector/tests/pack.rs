@@ -177,3 +177,43 @@ fn what_cannot_be_redacted_is_left_out_and_said() {
         .unwrap();
     assert_eq!(row.outcome, Outcome::Skipped);
 }
+
+#[test]
+fn secrets_that_stand_in_two_lines_of_foreign_files_go() {
+    let here = tempfile::tempdir().unwrap();
+    let time = "2026-11-23T00:49:10.123456789Z";
+    let record = |log: &str| json!({"log": log, "stream": "stdout", "time": time}).to_string();
+    let files = [
+        (
+            "pods/shop_cart/app/0.log",
+            format!("{time} stdout P password=pla\n{time} stdout F nted-1\n{time} stdout F kept\n"),
+        ),
+        (
+            "containers/0123-json.log",
+            [record("password=plan"), record("ted-2\n"), record("kept\n")].join("\n"),
+        ),
+        (
+            "db.tf",
+            "variable \"db_password\" {\n  type = string\n  description = \"Authorization: Bearer \
+             planted-3\"\n\n  default = \"planted-4\"\n}\n\nvariable \"zone\" {\n  \
+             default = \"kept\"\n}\n"
+                .to_owned(),
+        ),
+        (
+            "values.yaml",
+            "auth:\n  password:\n    planted-5\n  zone: kept\n".to_owned(),
+        ),
+    ];
+    for (path, text) in &files {
+        write(here.path(), &format!("in/{path}"), text);
+    }
+    let output = pack(here.path(), &["in"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let (bundle, _) = open(&here.path().join("in.tar.gz"));
+    for (path, _) in &files {
+        let text = String::from_utf8(bundle.read(path).unwrap()).unwrap();
+        let left = ["planted", "nted-1", "ted-2"];
+        assert!(!left.iter().any(|l| text.contains(l)), "{path}: {text}");
+        assert!(text.contains("kept"), "{path}: {text}");
+    }
+}

@@ -10,11 +10,15 @@
 
 mod support;
 
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use axum::body::{Body, Bytes};
 use axum::response::{IntoResponse, Response};
 use bundle::Outcome;
 use serde_json::json;
-use support::{Reply, Run, Server, collect, list, status};
+use support::{Reply, Run, Server, collect, command, list, status};
 
 const LOGIN: &str = "<!DOCTYPE html>\n<html><body>Please log in</body></html>\n";
 
@@ -244,4 +248,188 @@ fn a_clock_that_is_off_by_years_or_says_nonsense_changes_nothing_but_what_is_tol
             date == "yesterday"
         );
     }
+}
+
+#[test]
+fn the_same_page_under_ever_other_tokens_is_a_circle() {
+    let number = AtomicU64::new(0);
+    let server = Server::start(move |asked| {
+        (asked.path == "/api/v1/services").then(|| {
+            let service = |name: &str| json!({"metadata": {"namespace": "shop", "name": name}});
+            let mut page = list(&[service("a"), service("b")]);
+            let token = format!("t{}", number.fetch_add(1, Ordering::Relaxed));
+            page["metadata"]["continue"] = json!(token);
+            Reply::Json(200, page)
+        })
+    });
+    let run = collect(&server, &["--no-port-forward"]);
+    let (outcome, reason) = run.outcome("services/shop");
+    assert_eq!(outcome, Outcome::Truncated);
+    assert!(reason.contains("in circles"), "{reason}");
+    assert_eq!(run.row("services/shop").items, Some(2));
+    assert_eq!(run.row("pods/shop").outcome, Outcome::Complete);
+}
+
+#[test]
+fn empty_pages_without_end_are_a_circle() {
+    let number = AtomicU64::new(0);
+    let server = Server::start(move |asked| {
+        (asked.path == "/api/v1/services").then(|| {
+            let mut page = list(&[]);
+            let token = format!("t{}", number.fetch_add(1, Ordering::Relaxed));
+            page["metadata"]["continue"] = json!(token);
+            Reply::Json(200, page)
+        })
+    });
+    let run = collect(&server, &["--no-port-forward"]);
+    let (outcome, reason) = run.outcome("services");
+    assert_eq!(outcome, Outcome::Failed);
+    assert!(reason.contains("in circles"), "{reason}");
+    let asked = server.asked();
+    let pages = asked.iter().filter(|a| a.path == "/api/v1/services");
+    assert!(pages.count() <= 101);
+}
+
+#[test]
+fn a_hundred_thousand_events_come_in_pages_and_all_are_there() {
+    const PAGES: usize = 400;
+    let server = Server::start(|asked| {
+        (asked.path == "/api/v1/events").then(|| {
+            let page: usize = asked.query("continue").parse().unwrap_or(0);
+            let event = |n: usize| {
+                let name = format!("e-{page}-{n}");
+                json!({"metadata": {"namespace": "shop", "name": name},
+                    "reason": "Unhealthy", "message": "Readiness probe failed"})
+            };
+            let mut events = list(&(0..250).map(event).collect::<Vec<_>>());
+            if page + 1 < PAGES {
+                events["metadata"]["continue"] = json!((page + 1).to_string());
+            }
+            Reply::Json(200, events)
+        })
+    });
+    let run = collect(&server, &["--no-port-forward"]);
+    assert_eq!(run.code(), 0, "{}", run.stderr());
+    let row = run.row("events/shop");
+    assert_eq!((row.outcome, row.items), (Outcome::Complete, Some(100_000)));
+}
+
+/// A server that lets in who has the token of the moment: another one from the fifth list on,
+/// which `renew` makes known.
+fn moody(renew: impl Fn() + Send + Sync + 'static) -> Server {
+    let lists = Mutex::new(0);
+    Server::start(move |asked| {
+        let mut lists = lists.lock().unwrap();
+        if asked.path.starts_with("/api/v1/") && !asked.path.ends_with("/log") {
+            *lists += 1;
+            if *lists == 5 {
+                renew();
+            }
+        }
+        let token = if *lists < 5 {
+            "Bearer old"
+        } else {
+            "Bearer new"
+        };
+        (asked.authorization != token).then(|| Reply::Json(401, status(401, "Unauthorized")))
+    })
+}
+
+fn collect_with_token_file(server: &Server, file: &Path) -> Run {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = command(&server.address, folder.path(), &["--no-port-forward"]);
+    let config = folder.path().join("kubeconfig");
+    let text = std::fs::read_to_string(&config).unwrap();
+    let mut text: serde_json::Value = serde_json::from_str(&text).unwrap();
+    text["users"][0]["user"] = json!({"tokenFile": file});
+    std::fs::write(&config, text.to_string()).unwrap();
+    let output = command.output().unwrap();
+    Run { output, folder }
+}
+
+#[test]
+fn a_token_that_expires_midway_is_read_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("token");
+    std::fs::write(&file, "old").unwrap();
+    let own = file.clone();
+    let server = moody(move || {
+        // As a kubelet does it, never half written.
+        let next = own.with_extension("next");
+        std::fs::write(&next, "new").unwrap();
+        std::fs::rename(&next, &own).unwrap();
+    });
+    let run = collect_with_token_file(&server, &file);
+    assert_eq!(run.code(), 0, "{}", run.stderr());
+    let asked = server.asked();
+    let renewed = asked.iter().filter(|a| a.authorization == "Bearer new");
+    assert!(renewed.count() > 10);
+}
+
+#[test]
+fn a_token_that_expires_for_good_costs_a_row_each_and_no_request_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("token");
+    std::fs::write(&file, "old").unwrap();
+    let server = moody(|| {});
+    let run = collect_with_token_file(&server, &file);
+    assert_eq!(run.code(), 3, "{}", run.stderr());
+    let rows = run.manifest().ledger;
+    let refused = rows.iter().filter(|r| r.outcome == Outcome::Refused);
+    let refused: Vec<_> = refused.collect();
+    assert!(refused.len() > 10, "{rows:?}");
+    for row in refused {
+        assert_eq!(row.reason.as_deref(), Some("HTTP 401: Unauthorized"));
+    }
+    let mut asked = server.asked();
+    let before = asked.len();
+    asked.sort_by(|a, b| (&a.path, &a.query).cmp(&(&b.path, &b.query)));
+    asked.dedup_by(|a, b| (&a.path, &a.query) == (&b.path, &b.query));
+    // Those that were under way when the first was refused have tried the new token too.
+    assert!(before <= asked.len() + 16, "{before} {}", asked.len());
+}
+
+#[test]
+fn groups_whose_servers_are_down_are_told_of_and_the_others_are_there() {
+    let server = Server::start(|asked| {
+        let group = |name: &str| {
+            let version = format!("{name}/v1");
+            json!({"name": name, "versions": [{"groupVersion": version, "version": "v1"}],
+                "preferredVersion": {"groupVersion": version, "version": "v1"}})
+        };
+        match asked.path.as_str() {
+            "/apis" => {
+                let names = ["metrics.k8s.io", "a.example.com", "policy.linkerd.io"];
+                let groups = names.map(group);
+                let list = json!({"kind": "APIGroupList", "groups": groups});
+                Some(Reply::Json(200, list))
+            }
+            "/apis/metrics.k8s.io/v1" => Some(Reply::Json(
+                503,
+                status(503, "the server is currently unable"),
+            )),
+            "/apis/a.example.com/v1" => Some(Reply::Silence),
+            "/apis/policy.linkerd.io/v1" => {
+                let servers = json!({"name": "servers", "kind": "Server", "namespaced": true,
+                    "verbs": ["list"]});
+                let list = json!({"kind": "APIResourceList",
+                    "groupVersion": "policy.linkerd.io/v1", "resources": [servers]});
+                Some(Reply::Json(200, list))
+            }
+            _ => None,
+        }
+    });
+    let run = collect(&server, &["--no-port-forward", "--item-timeout", "3s"]);
+    let (outcome, reason) = run.outcome("all group versions");
+    assert_eq!(outcome, Outcome::Truncated);
+    assert_eq!(
+        reason,
+        "metrics.k8s.io/v1: HTTP 503: the server is currently unable; \
+         a.example.com/v1: no answer came within 3 s"
+    );
+    let servers = run.row("servers.policy.linkerd.io");
+    assert_eq!(servers.outcome, Outcome::Absent, "{servers:?}");
+    let others = run.manifest().ledger.into_iter();
+    let mut others = others.filter(|row| row.object != "all group versions");
+    assert!(others.all(|r| r.outcome.is_covered() || r.outcome == Outcome::Skipped));
 }

@@ -43,6 +43,7 @@ mod synthesize;
 mod table;
 mod tunnel;
 mod watch;
+mod wire;
 
 pub use args::Args;
 pub use exit::ExitStatus;

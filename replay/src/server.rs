@@ -21,6 +21,7 @@ use crate::replay::Replay;
 use crate::route::{Route, Target};
 use crate::status::{Status, json_response, text_response, typed_response};
 use crate::store::Store;
+use crate::wire::{Mischief, Wire};
 use crate::{access, forward, logs, objects};
 
 /// The largest body of a review.
@@ -48,10 +49,14 @@ pub async fn serve(replay: impl Into<Replay>, listener: TcpListener) {
 async fn converse(replay: Arc<Replay>, connection: TcpStream) {
     // Answers leave at once, or a little later.
     drop(connection.set_nodelay(true));
+    let mischief = Mischief::default();
+    let wire = Wire::new(connection, mischief.clone());
     let service = service_fn(move |request: http::Request<Incoming>| {
-        handle(Arc::clone(&replay), request.map(Body::new))
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(mischief.clone());
+        handle(Arc::clone(&replay), request)
     });
-    let connection = http1::Builder::new().serve_connection(TokioIo::new(connection), service);
+    let connection = http1::Builder::new().serve_connection(TokioIo::new(wire), service);
     // A client that goes away, or a fault that drops the connection, is nothing to report.
     drop(connection.with_upgrades().await);
 }

@@ -193,6 +193,62 @@ async fn garbage_has_the_head_of_the_true_answer_and_is_the_same_each_time() {
 }
 
 #[tokio::test]
+async fn a_connection_is_reset_instead_of_an_answer_or_within_its_body() {
+    let is_reset = |error: &hyper::Error| {
+        let cause = std::error::Error::source(error);
+        let io = cause.and_then(|c| c.downcast_ref::<std::io::Error>());
+        io.map(std::io::Error::kind) == Some(std::io::ErrorKind::ConnectionReset)
+    };
+    let server = sick("reset").await;
+    let error = server.begin("GET", POD, &[], "").await.err().unwrap();
+    assert!(is_reset(&error), "{error:?}");
+    let server = sick("{reset: {after_bytes: 1234}}").await;
+    let (status, _, mut body) = server.begin("GET", &log(), &[], "").await.unwrap();
+    assert_eq!(status, 200);
+    let error = loop {
+        if let Err(error) = body.next().await.unwrap() {
+            break error;
+        }
+    };
+    assert!(is_reset(&error), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_slow_head_comes_byte_by_byte_and_its_body_at_once() {
+    let whole = sick("{slow_head: {bytes_per_second: 20000}}").await;
+    let truth = Server::of_recording("healthy").await.get(&log()).await;
+    assert_eq!(whole.get(&log()).await.body, truth.body);
+    let server = sick("{slow_head: {bytes_per_second: 2}}").await;
+    let asked = server.get(POD);
+    assert!(tokio::time::timeout(SILENCE, asked).await.is_err());
+}
+
+#[tokio::test]
+async fn a_client_is_sent_elsewhere() {
+    let answer = sick("{redirect: \"https://login.example.com/?x=1\"}").await;
+    let answer = answer.get(POD).await;
+    let target = answer.header("location");
+    assert_eq!(
+        (answer.status, target),
+        (307, "https://login.example.com/?x=1")
+    );
+}
+
+#[tokio::test]
+async fn an_answer_that_says_it_is_packed_is_cut_or_is_not() {
+    use std::io::Read as _;
+    let truth = Server::of_recording("healthy").await.get(POD).await;
+    let cut = sick("{gzip: cut}").await.get(POD).await;
+    assert_eq!(cut.header("content-encoding"), "gzip");
+    let mut plain = Vec::new();
+    let read = flate2::read::GzDecoder::new(&*cut.body).read_to_end(&mut plain);
+    assert!(read.is_err() && truth.body.starts_with(&plain) && !plain.is_empty());
+    let lie = sick("{gzip: lie}").await.get(POD).await;
+    assert_eq!(lie.header("content-encoding"), "gzip");
+    assert_eq!(lie.body, truth.body);
+}
+
+#[tokio::test]
 async fn a_length_that_is_too_long_ends_in_a_broken_connection() {
     let (_, headers, mut body) = sick("{content_length: more}")
         .await

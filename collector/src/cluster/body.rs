@@ -1,5 +1,7 @@
 //! A body as it comes in.
 
+use std::time::Duration;
+
 use bundle::Outcome;
 use http_body_util::BodyExt;
 use hyper::body::{Body, Bytes};
@@ -20,31 +22,44 @@ where
     B: Body<Data = Bytes> + Unpin,
     B::Error: std::error::Error + 'static,
 {
-    /// The body of an answer that has begun.
-    pub fn new(cluster: &'a Cluster, body: B) -> Self {
+    /// The body of an answer that has begun. It has so many times the time of an item to end.
+    pub fn new(cluster: &'a Cluster, body: B, times: u32) -> Self {
+        let limit = cluster.limits.item_timeout;
         Self {
             cluster,
             body,
-            pace: Pace::new(cluster.limits.item_timeout),
+            pace: Pace::new(limit, limit.saturating_mul(times)),
         }
     }
 
     /// The next bytes; `None` at the end.
     ///
     /// # Errors
-    /// [`Trouble`] when it breaks off, stalls or trickles.
+    /// [`Trouble`] when it breaks off, stalls, trickles or does not end.
     pub async fn next(&mut self) -> Result<Option<Bytes>, Trouble> {
-        let begun = Instant::now();
+        let (begun, left) = (Instant::now(), self.pace.left());
+        if left.is_zero() {
+            return Err(self.late());
+        }
         let next = next_data(&mut self.body);
-        let next = self.cluster.patiently(self.pace.left(), "", next);
+        let next = self.cluster.patiently(left, "", next);
         let data = next.await.map_err(|trouble| match trouble.outcome {
-            Outcome::TimedOut => Trouble::new(Outcome::TimedOut, self.pace.complaint()),
+            Outcome::TimedOut => self.late(),
             _ => trouble,
         })??;
         if let Some(data) = &data {
             self.pace.note(data.len(), begun);
         }
         Ok(data)
+    }
+
+    /// Leaves out time in which nobody wanted bytes.
+    pub fn excuse(&mut self, time: Duration) {
+        self.pace.excuse(time);
+    }
+
+    fn late(&self) -> Trouble {
+        Trouble::new(Outcome::TimedOut, self.pace.complaint())
     }
 
     /// The next bytes of a stream that may be silent for long; `None` at its end, and when the

@@ -1,12 +1,14 @@
 //! From flags and kubeconfig to a cluster that answers.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use bundle::Outcome;
 use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
 use serde_json::Value;
 
+use super::login::Login;
 use super::{Cluster, Trouble, chain};
 use crate::plan::{Access, Limits};
 use crate::stop::Stop;
@@ -98,6 +100,52 @@ pub struct Connected {
     pub version: Result<Value, Trouble>,
 }
 
+/// A client for a cluster, of which nobody knows yet whether it is there.
+pub(super) struct Way {
+    pub(super) client: Client,
+    /// The server's URL as it may be shown.
+    server: String,
+    /// What the kubeconfig calls the cluster.
+    name: String,
+    default_namespace: String,
+}
+
+impl Way {
+    /// Reads the kubeconfig, and gets the credentials that it leads to.
+    ///
+    /// # Errors
+    /// [`ConnectError`] when they do not make a client.
+    pub(super) async fn find(access: &Access, limits: &Limits) -> Result<Self, ConnectError> {
+        let (mut config, name) = load(access).await?;
+        if access.as_user.is_some() || !access.as_groups.is_empty() {
+            config.auth_info.impersonate.clone_from(&access.as_user);
+            config.auth_info.impersonate_groups = Some(access.as_groups.clone());
+        }
+        if let Some(address) = &access.api_addr {
+            let url = address.parse().map_err(|e| ConnectError::Client {
+                server: without_credentials(address),
+                why: format!("`--api-addr` is no URL: {e}"),
+            });
+            config.cluster_url = url?;
+        }
+        // Retries are ours: they must count against the item's time and obey `Retry-After`.
+        config.default_retry = false;
+        config.connect_timeout = Some(limits.item_timeout);
+        let server = without_credentials(&config.cluster_url.to_string());
+        let default_namespace = config.default_namespace.clone();
+        let client = Client::try_from(config).map_err(|e| ConnectError::Client {
+            server: server.clone(),
+            why: chain(&e),
+        })?;
+        Ok(Self {
+            client,
+            server,
+            name,
+            default_namespace,
+        })
+    }
+}
+
 /// Connects, and asks for the version to see that somebody is there.
 ///
 /// # Errors
@@ -107,28 +155,14 @@ pub async fn connect(
     limits: &Limits,
     stop: &Stop,
 ) -> Result<Connected, ConnectError> {
-    let (mut config, name) = load(access).await?;
-    if access.as_user.is_some() || !access.as_groups.is_empty() {
-        config.auth_info.impersonate.clone_from(&access.as_user);
-        config.auth_info.impersonate_groups = Some(access.as_groups.clone());
-    }
-    if let Some(address) = &access.api_addr {
-        let url = address.parse().map_err(|e| ConnectError::Client {
-            server: without_credentials(address),
-            why: format!("`--api-addr` is no URL: {e}"),
-        });
-        config.cluster_url = url?;
-    }
-    // Retries are ours: they must count against the item's time and obey `Retry-After`.
-    config.default_retry = false;
-    config.connect_timeout = Some(limits.item_timeout);
-    let server = without_credentials(&config.cluster_url.to_string());
-    let default_namespace = config.default_namespace.clone();
-    let client = Client::try_from(config).map_err(|e| ConnectError::Client {
-        server: server.clone(),
-        why: chain(&e),
-    })?;
-    let cluster = Cluster::new(client, limits.clone(), stop.clone());
+    let Way {
+        client,
+        server,
+        name,
+        default_namespace,
+    } = Way::find(access, limits).await?;
+    let login = Login::new(access.clone(), limits.clone(), client);
+    let cluster = Cluster::new(Arc::new(login), limits.clone(), stop.clone());
     let version = cluster.get_json("/version").await;
     match &version {
         Err(trouble) if trouble.status == Some(401) => Err(ConnectError::Unauthorized {

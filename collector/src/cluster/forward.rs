@@ -40,7 +40,7 @@ impl Tunnel {
         port: u16,
         limit: Duration,
     ) -> Result<Self, Trouble> {
-        let pods: Api<Pod> = Api::namespaced(cluster.client.clone(), namespace);
+        let pods: Api<Pod> = Api::namespaced(cluster.login.client().0, namespace);
         let ports = [port];
         let opening = pods.portforward(pod, &ports);
         let opening = cluster.patiently(limit, "no port-forward was opened", opening);

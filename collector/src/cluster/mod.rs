@@ -4,6 +4,7 @@
 mod body;
 mod connect;
 mod forward;
+mod login;
 mod patience;
 mod tls;
 mod trouble;
@@ -12,21 +13,22 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bundle::Outcome;
-use http::header::{ACCEPT, CONTENT_TYPE, DATE, SERVER};
+use http::header::{ACCEPT, CONTENT_TYPE, DATE, HeaderValue, LOCATION, SERVER};
 use http::{Method, Request, Response, StatusCode};
 use jiff::Timestamp;
-use kube::Client;
 use kube::client::Body;
 use serde_json::Value;
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
+use login::Login;
 use patience::{Retry, seconds};
 
 pub use body::Incoming;
 pub use connect::{ConnectError, Connected, connect};
 pub use forward::{AdminConnection, Answer, Tunnel};
 pub use tls::presented_chain;
-pub use trouble::{Trouble, chain};
+pub use trouble::{Trouble, chain, no_json};
 
 use crate::plan::Limits;
 use crate::slots::Slots;
@@ -40,6 +42,9 @@ const TREE_BYTES: usize = 4 << 20;
 
 /// Bytes of an answer beyond which there is one at a time.
 const LARGE_BYTES: usize = 4 << 20;
+
+/// Times an item's time-out in which an answer that is read as a whole must have ended.
+const WHOLE_TIMES: u32 = 4;
 
 /// The API server's clock, as its first answer told it.
 #[derive(Debug, Clone)]
@@ -62,7 +67,7 @@ impl ServerDate {
 
 /// A cluster that can be asked.
 pub struct Cluster {
-    client: Client,
+    login: Arc<Login>,
     limits: Limits,
     stop: Stop,
     slots: Arc<Slots>,
@@ -74,11 +79,11 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// A cluster reached through `client`.
-    pub fn new(client: Client, limits: Limits, stop: Stop) -> Self {
+    /// A cluster that one gets into so.
+    fn new(login: Arc<Login>, limits: Limits, stop: Stop) -> Self {
         let slots = Arc::new(Slots::new(limits.in_flight));
         Self {
-            client,
+            login,
             limits,
             stop,
             slots,
@@ -96,14 +101,18 @@ impl Cluster {
             item_timeout,
             ..self.limits.clone()
         };
-        Self::new(self.client.clone(), limits, Stop::default())
+        Self::new(Arc::clone(&self.login), limits, Stop::default())
     }
 
     /// The same cluster for streams that stay open beside the queue: they wait long, and hold
     /// no place that they could lend.
     #[must_use]
     pub fn apart(&self) -> Self {
-        Self::new(self.client.clone(), self.limits.clone(), self.stop.clone())
+        Self::new(
+            Arc::clone(&self.login),
+            self.limits.clone(),
+            self.stop.clone(),
+        )
     }
 
     /// The places that its requests take.
@@ -192,7 +201,7 @@ impl Cluster {
         };
         let answer = self.send_any(request, self.limits.item_timeout).await?;
         let status = answer.status();
-        refuse_web_page(&answer)?;
+        refuse_foreign(&answer)?;
         Ok((
             status,
             self.read_body(answer, self.limits.answer_bytes).await?,
@@ -239,7 +248,7 @@ impl Cluster {
         B: hyper::body::Body<Data = hyper::body::Bytes> + Unpin,
         B::Error: std::error::Error + 'static,
     {
-        let mut body = Incoming::new(self, answer.into_body());
+        let mut body = Incoming::new(self, answer.into_body(), WHOLE_TIMES);
         let (mut bytes, mut large) = (Vec::new(), None);
         while let Some(chunk) = body.next().await? {
             let len = bytes.len() + chunk.len();
@@ -249,9 +258,11 @@ impl Cluster {
                 )));
             }
             if len > LARGE_BYTES && large.is_none() {
+                let begun = Instant::now();
                 let alone = self.large.acquire();
                 let alone = self.within(Duration::MAX, "it is not yet its turn", alone);
                 large = alone.await?.ok();
+                body.excuse(begun.elapsed());
             }
             bytes.extend_from_slice(&chunk);
         }
@@ -284,8 +295,8 @@ impl Cluster {
     ) -> Result<Response<Body>, Trouble> {
         let answer = self.send_any(request, limit).await?;
         let status = answer.status();
+        refuse_foreign(&answer)?;
         if status.is_success() {
-            refuse_web_page(&answer)?;
             return Ok(answer);
         }
         let body = self.read_body(answer, ERROR_BYTES).await;
@@ -299,10 +310,15 @@ impl Cluster {
         limit: Duration,
     ) -> Result<Response<Body>, Trouble> {
         let mut retry = Retry::new(self.limits.attempts);
+        let mut is_renewed = false;
         loop {
+            let (client, number) = self.login.client();
             let request = request().map_err(|e| Trouble::failed(e.to_string()))?;
-            let is_served_here = !is_long_running(request.uri().path());
-            let sending = self.client.send(request);
+            let path = request.uri().path();
+            let is_served_here = !is_long_running(path);
+            // What a pod says behind the proxy is not said of us.
+            is_renewed |= path.contains("/proxy/");
+            let sending = client.send(request);
             let answer = if is_served_here {
                 self.within(limit, "no answer came", sending).await
             } else {
@@ -311,6 +327,11 @@ impl Cluster {
             let wait = match answer {
                 Ok(Ok(answer)) => {
                     self.note_answer(&answer);
+                    let status = answer.status();
+                    if !is_renewed && self.login.is_renewed_after(status, number).await {
+                        is_renewed = true;
+                        continue;
+                    }
                     match retry.after_answer(&answer) {
                         Some(wait) => wait,
                         None => return Ok(answer),
@@ -363,7 +384,8 @@ impl Cluster {
             return;
         };
         let limit = self.limits.item_timeout;
-        match self.within(limit, "", self.client.send(request)).await {
+        let (client, _) = self.login.client();
+        match self.within(limit, "", client.send(request)).await {
             Ok(Ok(answer)) => self.note_answer(&answer),
             Err(trouble) if trouble.outcome == Outcome::Skipped => {}
             _ => self.stop.set(StopReason::NoServer),
@@ -390,13 +412,20 @@ impl Cluster {
     }
 }
 
-/// An API server never sends one. A proxy on the way that wants somebody to log in does, and calls
-/// it a success.
-fn refuse_web_page<B>(answer: &Response<B>) -> Result<(), Trouble> {
-    let kind = answer.headers().get(CONTENT_TYPE);
-    let is_page = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
-    if is_page && answer.status().is_success() {
+/// An API server sends neither a web page nor its clients elsewhere. A proxy on the way that wants
+/// somebody to log in does, and calls the page a success.
+fn refuse_foreign<B>(answer: &Response<B>) -> Result<(), Trouble> {
+    let (status, headers) = (answer.status(), answer.headers());
+    let is_page = |kind: &HeaderValue| kind.as_bytes().starts_with(b"text/html");
+    if status.is_success() && headers.get(CONTENT_TYPE).is_some_and(is_page) {
         let reason = "the answer is a web page, such as the login of a proxy on the way";
+        return Err(Trouble::failed(reason));
+    }
+    let target = headers.get(LOCATION).and_then(|to| to.to_str().ok());
+    if let (true, Some(target)) = (status.is_redirection(), target) {
+        // What follows is for the browser of who logs in.
+        let target = target.split(['?', '#']).next().unwrap_or_default();
+        let reason = format!("HTTP {}: sent on to `{target}`", status.as_u16());
         return Err(Trouble::failed(reason));
     }
     Ok(())
@@ -415,5 +444,5 @@ fn is_long_running(path: &str) -> bool {
 
 fn parse(bytes: &[u8]) -> Result<Value, Trouble> {
     serde_json::from_slice(bytes)
-        .map_err(|e| Trouble::failed(format!("the answer is no JSON: {e}")))
+        .map_err(|e| Trouble::failed(format!("the answer is no JSON: {}", no_json(bytes, &e))))
 }

@@ -12,27 +12,38 @@ use tokio::time::Instant;
 /// that pace a log of 2 MB takes a quarter of an hour.
 const PACE_BYTES: usize = 64 << 10;
 
-/// Whether a body still comes at a pace that is worth waiting for. Only time spent waiting for
-/// bytes counts, not what is done with them.
+/// Whether a body still comes at a pace that is worth waiting for, and ends some time. For the
+/// pace only time spent waiting for bytes counts, not what is done with them.
 #[derive(Debug)]
 pub(super) struct Pace {
     limit: Duration,
+    /// Time in which the whole must have come.
+    whole: Duration,
+    begun: Instant,
     waited: Duration,
     bytes: usize,
 }
 
 impl Pace {
-    pub(super) fn new(limit: Duration) -> Self {
+    pub(super) fn new(limit: Duration, whole: Duration) -> Self {
         Self {
             limit,
+            whole,
+            begun: Instant::now(),
             waited: Duration::ZERO,
             bytes: 0,
         }
     }
 
-    /// How long the next bytes may take.
+    /// How long the next bytes may take; nothing once the body should have ended.
     pub(super) fn left(&self) -> Duration {
-        self.limit.saturating_sub(self.waited)
+        let whole = self.whole.saturating_sub(self.begun.elapsed());
+        self.limit.saturating_sub(self.waited).min(whole)
+    }
+
+    /// Leaves out time in which nobody waited for it to end.
+    pub(super) fn excuse(&mut self, time: Duration) {
+        self.whole = self.whole.saturating_add(time);
     }
 
     /// Notes bytes that came after waiting since `begun`.
@@ -40,12 +51,15 @@ impl Pace {
         self.waited += begun.elapsed();
         self.bytes += bytes;
         if self.bytes >= PACE_BYTES {
-            *self = Self::new(self.limit);
+            (self.waited, self.bytes) = (Duration::ZERO, 0);
         }
     }
 
     /// What is wrong with a body that used its time up.
     pub(super) fn complaint(&self) -> String {
+        if self.begun.elapsed() >= self.whole {
+            return format!("it had not ended after {} s", seconds(self.whole));
+        }
         let left = self.left();
         if left * 2 >= self.limit {
             return format!("no further byte came within {} s", seconds(left));
@@ -170,7 +184,7 @@ mod tests {
 
     #[test]
     fn a_body_that_trickles_uses_its_time_up_and_one_that_flows_does_not() {
-        let mut pace = Pace::new(Duration::from_secs(30));
+        let mut pace = Pace::new(Duration::from_secs(30), Duration::from_mins(10));
         let earlier = Instant::now().checked_sub(Duration::from_secs(20)).unwrap();
         assert_eq!(pace.complaint(), "no further byte came within 30 s");
         pace.note(100, earlier);
@@ -179,5 +193,16 @@ mod tests {
         assert_eq!(pace.complaint(), "only 200 bytes came within 30 s");
         pace.note(PACE_BYTES, earlier);
         assert_eq!(pace.left(), Duration::from_secs(30));
+    }
+
+    #[test]
+    fn a_body_that_flows_must_end_some_time() {
+        let mut pace = Pace::new(Duration::from_secs(30), Duration::from_mins(2));
+        pace.begun = Instant::now().checked_sub(Duration::from_mins(2)).unwrap();
+        pace.note(PACE_BYTES, Instant::now());
+        assert_eq!(pace.left(), Duration::ZERO);
+        assert_eq!(pace.complaint(), "it had not ended after 120 s");
+        pace.excuse(Duration::from_secs(10));
+        assert!(pace.left() > Duration::ZERO);
     }
 }

@@ -98,6 +98,15 @@ fn message_of(body: &[u8]) -> Option<String> {
     (!message.is_empty()).then_some(message)
 }
 
+/// What the layers of the client put before a cause, and nobody who reads a ledger asks for.
+const LAYERS: [&str; 5] = [
+    "ServiceError: ",
+    "client error (SendRequest): ",
+    "client error (Connect): ",
+    "connection error: ",
+    "error reading a body from connection: ",
+];
+
 /// An error and its causes in one line, without saying anything twice.
 pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
@@ -109,5 +118,22 @@ pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
         }
         cause = error.source();
     }
+    while let Some(rest) = LAYERS.iter().find_map(|layer| text.strip_prefix(layer)) {
+        text = rest.to_owned();
+    }
     text
+}
+
+/// Why bytes are not the JSON that was asked for: what they are instead, if that can be told.
+pub fn no_json(bytes: &[u8], error: &serde_json::Error) -> String {
+    let text = bytes.trim_ascii_start();
+    if bytes.starts_with(&[0x1f, 0x8b]) {
+        "it is packed with gzip, which was not asked for".to_owned()
+    } else if text.starts_with(b"<") {
+        "it is a web page".to_owned()
+    } else if text.is_empty() {
+        "it is empty".to_owned()
+    } else {
+        error.to_string()
+    }
 }

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use crate::redact::entry::{self, Shape, shape};
-use crate::redact::{Counts, TextRedactor};
+use crate::redact::{Counts, FileRedactor};
 use crate::spool::{Content, SpoolFolder};
 
 /// Bytes of a file of objects that is read as a whole.
@@ -70,7 +70,7 @@ fn stream(
     spools: &SpoolFolder,
     counts: &mut Counts,
 ) -> io::Result<Content> {
-    let mut redactor = TextRedactor::default();
+    let mut redactor = FileRedactor::default();
     let mut spool = spools.spool();
     let mut clean = Vec::new();
     let mut chunk = start;

@@ -70,6 +70,7 @@ fn open(text: &[u8], name: &Range<usize>, smell: Smell, opening: Opening) -> Opt
     let opens = match opening {
         Opening::Alone if smell == Smell::Strong => Opens::Alone,
         Opening::Pair if smell != Smell::IfRandom => Opens::Pair,
+        Opening::Braces if smell != Smell::IfRandom => Opens::Braces,
         Opening::Block if smell == Smell::Strong => Opens::Block(lines::indent(text, name.start)),
         _ => return None,
     };

@@ -217,7 +217,9 @@ fn pem(text: &[u8], at: usize) -> Option<Found> {
     let len = label.iter().take(60).take_while(of_label).count();
     let rest = label.get(len..)?.strip_prefix(b"-----")?;
     let end = at + 6 + len + 5;
-    let is_public = memchr::memmem::find(label.get(..len)?, b"PRIVATE").is_none();
+    let label = label.get(..len)?;
+    let mut secret = [&b"PRIVATE"[..], b"SEED", b"JWT"].into_iter();
+    let is_public = !secret.any(|word| memchr::memmem::find(label, word).is_some());
     (is_public && matches!(rest, [b'\n', ..] | [b'\r', b'\n', ..])).then(|| Found {
         opens: Some(Opens::Pem),
         ..Found::new("certificate", at..end, end..end)

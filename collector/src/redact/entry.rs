@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::{Counts, TextRedactor, object, yaml};
+use super::{Counts, FileRedactor, object, records, yaml};
 use crate::sources::read_page;
 
 /// Bytes of a beginning that tell.
@@ -28,7 +28,9 @@ pub fn shape(name: &str, start: &[u8]) -> Shape {
     let is_yaml = [&b"apiVersion:"[..], b"kind:", b"---\n", b"items:"]
         .iter()
         .any(|begin| first.starts_with(begin));
-    if ends(&[".json"]) || (first.starts_with(b"{") && !ends(&[".log", ".txt", ".ndjson"])) {
+    if records::begins_as_docker(start) {
+        Shape::Text
+    } else if ends(&[".json"]) || (first.starts_with(b"{") && !ends(&[".log", ".txt", ".ndjson"])) {
         Shape::Json
     } else if ends(&[".yaml", ".yml"]) || (is_yaml && !ends(&[".log"])) {
         Shape::Yaml
@@ -47,7 +49,7 @@ pub fn redact(shape: Shape, bytes: Vec<u8>, counts: &mut Counts) -> Vec<u8> {
 }
 
 fn text(bytes: &[u8], counts: &mut Counts) -> Vec<u8> {
-    let mut redactor = TextRedactor::default();
+    let mut redactor = FileRedactor::default();
     let mut clean = Vec::with_capacity(bytes.len());
     redactor.push(bytes, &mut clean);
     counts.merge(&redactor.finish(&mut clean));

@@ -23,6 +23,8 @@ pub(super) enum Opens {
     Alone,
     /// With a line that says `value: x`.
     Pair,
+    /// With a line that says `default = x` before the brace is closed.
+    Braces,
     /// With all lines that are further in than this.
     Block(usize),
 }
@@ -38,6 +40,7 @@ enum What {
     Certificate,
     Alone,
     Pair,
+    Braces,
     Block(usize),
 }
 
@@ -48,6 +51,8 @@ pub(super) enum Part {
     Goes(Range<usize>, Option<Open>),
     /// Nothing goes, and it is still open.
     Stays(Open),
+    /// The line is a line as any, and it is still open.
+    Between(Open),
     /// It is closed, and the line a line as any.
     Other,
 }
@@ -65,6 +70,7 @@ impl Open {
             Opens::Certificate => What::Certificate,
             Opens::Alone => What::Alone,
             Opens::Pair => What::Pair,
+            Opens::Braces => What::Braces,
             Opens::Block(indent) => What::Block(indent),
         };
         Self(what, 0)
@@ -74,7 +80,9 @@ impl Open {
     pub(super) fn kind(&self) -> (&'static str, bool) {
         match self.0 {
             What::Key(_) | What::Pem | What::Certificate => ("private-key", false),
-            What::Alone | What::Pair | What::Block(_) => ("assigned-secret", self.1 == 0),
+            What::Alone | What::Pair | What::Braces | What::Block(_) => {
+                ("assigned-secret", self.1 == 0)
+            }
         }
     }
 
@@ -106,6 +114,7 @@ impl Open {
             },
             What::Alone => value(Cursor::in_line(line, start).alone(), line),
             What::Pair => value(Cursor::in_line(line, start).named(), line),
+            What::Braces => braces(line, start, lines),
             What::Block(indent) => block(indent, body, start, lines),
         }
     }
@@ -118,6 +127,16 @@ fn value(value: Option<super::value::Value>, line: &[u8]) -> Part {
         return Part::Other;
     }
     Part::Goes(range, None)
+}
+
+/// The block of a Terraform variable or output, of which few lines say anything else.
+fn braces(line: &[u8], start: usize, lines: u32) -> Part {
+    let found = Cursor::in_line(line, start).assigned();
+    let body = line.get(start..).unwrap_or_default().trim_ascii();
+    if found.is_some() || lines > 8 || body == b"}" {
+        return value(found, line);
+    }
+    Part::Between(Open(What::Braces, lines + 1))
 }
 
 fn block(indent: usize, body: &[u8], start: usize, lines: u32) -> Part {

@@ -1,9 +1,10 @@
 //! Takes secrets out of bytes on their way from the cluster to the bundle.
 //!
-//! Two ways in: [`TextRedactor`] for streams of lines (logs, metrics, anything without a known
-//! shape) and [`object::redact`] for Kubernetes objects, which knows where secrets live in them
-//! and hands every string to the text patterns. Both replace a secret by `[REDACTED:<kind>]` and
-//! count it by kind. Plain code: no I/O, no clock, no async.
+//! Three ways in: [`TextRedactor`] for streams of lines (logs, metrics, anything without a known
+//! shape), [`FileRedactor`] for files that others have written, whose lines may be a container
+//! runtime's records, and [`object::redact`] for Kubernetes objects, which knows where secrets live
+//! in them and hands every string to the text patterns. All replace a secret by
+//! `[REDACTED:<kind>]` and count it by kind. Plain code: no I/O, no clock, no async.
 //!
 //! What must survive, because it is evidence: certificates and public keys, identities, names,
 //! addresses, paths of files that hold secrets, and every line break.
@@ -21,6 +22,7 @@ pub mod names;
 pub mod object;
 mod private_key;
 mod prose;
+mod records;
 mod text;
 mod tokens;
 mod unnamed;
@@ -31,6 +33,7 @@ pub mod yaml;
 
 use std::collections::BTreeMap;
 
+pub use records::FileRedactor;
 pub use text::TextRedactor;
 
 /// How many secrets were taken out, by kind.

@@ -178,7 +178,7 @@ impl TextRedactor {
     }
 
     fn plain_line(&mut self, line: &[u8], out: &mut Vec<u8>) {
-        let mut rest = line;
+        let (mut rest, mut still) = (line, None);
         if let Some(open) = self.open.take() {
             let (kind, is_new) = open.kind();
             match open.judge(without_break(rest)) {
@@ -192,6 +192,7 @@ impl TextRedactor {
                     self.open = open;
                 }
                 Part::Stays(open) => self.open = Some(open),
+                Part::Between(open) => still = Some(open),
                 Part::Other => {}
             }
             if self.open.is_some() {
@@ -211,6 +212,7 @@ impl TextRedactor {
             }
         }
         self.apply(rest, out);
+        self.open = self.open.take().or(still);
     }
 
     /// Takes the secrets out that detectors find, up to one that may go on in the next line. Says

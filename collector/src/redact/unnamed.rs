@@ -47,6 +47,8 @@ const ABOUT: &[&str] = &[
 pub(super) fn look(text: &[u8], run: Range<usize>) -> Option<Found> {
     let range = prefixed(text, &run)
         .or_else(|| in_three_parts(text, &run))
+        .or_else(|| in_hex_parts(text, &run))
+        .or_else(|| behind_an_organization(text, &run))
         .or_else(|| behind_a_number(text, &run))?;
     Some(Found::new("token", range.clone(), range))
 }
@@ -94,4 +96,33 @@ fn behind_a_number(text: &[u8], run: &Range<usize>) -> Option<Range<usize>> {
     let rest = text.get(run.end..)?.strip_prefix(b":")?;
     let len = rest.iter().take_while(|b| b.is_ascii_hexdigit()).count();
     (len == 32).then(|| run.start..run.end + 1 + len)
+}
+
+/// 32 digits in hexadecimal and twice 8 more: a key of Mailgun's.
+fn in_hex_parts(text: &[u8], run: &Range<usize>) -> Option<Range<usize>> {
+    let hex = |from: usize| {
+        let rest = text.get(from..).unwrap_or_default();
+        rest.iter().take_while(|b| b.is_ascii_hexdigit()).count()
+    };
+    let part = |from: usize| {
+        let is_part = text.get(from) == Some(&b'-') && hex(from + 1) == 8;
+        is_part.then_some(from + 9)
+    };
+    let is_first = run.len() == 32 && hex(run.start) == 32;
+    let end = part(part(run.end).filter(|_| is_first)?)?;
+    let is_over = !text.get(end).is_some_and(u8::is_ascii_alphanumeric);
+    is_over.then_some(run.start..end)
+}
+
+/// `00D`, 12 or 15 letters and an exclamation mark before it: a session of Salesforce's.
+fn behind_an_organization(text: &[u8], run: &Range<usize>) -> Option<Range<usize>> {
+    let before = text.get(..run.start)?.strip_suffix(b"!")?;
+    let of_name = |b: &&u8| b.is_ascii_alphanumeric();
+    let len = before.iter().rev().take(24).take_while(of_name).count();
+    let start = marks::own_start(text, before.len() - len, before.len());
+    let is_one =
+        matches!(before.len() - start, 15 | 18) && before.get(start..)?.starts_with(b"00D");
+    let rest = text.get(run.end..).filter(|_| is_one)?;
+    let of_session = |b: &&u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_');
+    Some(start..run.end + rest.iter().take_while(of_session).count())
 }

@@ -38,6 +38,8 @@ pub(super) enum Opening {
     Block,
     /// The next line calls it `value`.
     Pair,
+    /// One of the next lines, in braces, calls it `value` or `default`.
+    Braces,
 }
 
 /// A value and how it was written.
@@ -122,6 +124,9 @@ impl<'a> Cursor<'a> {
         if self.expected.is_named && self.ends_pair() {
             return Some(Behind::Open(Opening::Pair));
         }
+        if quotes > 0 && blanks > 0 && self.rest().starts_with(b"{\n") {
+            return Some(Behind::Open(Opening::Braces));
+        }
         let is_broken = self.line_break();
         if self.peek() == Some(b',') {
             let is_list = self.expected.is_listed && quotes > 0;
@@ -205,6 +210,18 @@ impl<'a> Cursor<'a> {
     pub(super) fn named(mut self) -> Option<Value> {
         self.skip(|b| blank(b) || b"\"'\\".contains(&b), 80);
         self.pair_value()
+    }
+
+    /// `default = x` or `value = x` in a line of its own.
+    pub(super) fn assigned(mut self) -> Option<Value> {
+        self.skip(blank, 80);
+        let words = [&b"default"[..], b"value"];
+        let word = words.iter().find(|word| self.rest().starts_with(word))?;
+        self.at += word.len();
+        self.skip(blank, 80);
+        self.rest().starts_with(b"=").then_some(())?;
+        let separator = self.separator()?;
+        self.enclosed(separator)
     }
 
     /// Whether nothing but a comma and the line's end follows.

@@ -11,7 +11,7 @@ use bundle::{Block, EntryInfo, EntryPath, Interest, Problem, Visitor};
 use super::Done;
 use crate::anonymize::Anonymizer;
 use crate::redact::entry::{self, Shape};
-use crate::redact::{Counts, TextRedactor};
+use crate::redact::{Counts, FileRedactor};
 use crate::spool::{Content, Spool, SpoolFolder};
 
 /// Ends of names of files that are lines of text, whatever they begin with.
@@ -29,7 +29,7 @@ pub(super) struct Entries<'a> {
 
 /// An entry whose blocks are coming in.
 struct Open {
-    redactor: TextRedactor,
+    redactor: FileRedactor,
     spool: io::Result<Spool>,
 }
 
@@ -91,7 +91,7 @@ impl<'a> Entries<'a> {
     fn take(&self, path: &EntryPath) -> Open {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.remove(path).unwrap_or_else(|| Open {
-            redactor: TextRedactor::default(),
+            redactor: FileRedactor::default(),
             spool: Ok(self.spools.spool()),
         })
     }

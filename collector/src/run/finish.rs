@@ -98,12 +98,26 @@ pub(super) fn finish(
         }
         // A stderr that is gone does not make the bundle worse.
         drop(summary.write(&mut out, &finished));
+        drop(tell_excess(&mut out, plan.limits.max_size, &finished));
     }
     Ok(if stopped.is_some() || summary.is_short() {
         ExitStatus::Incomplete
     } else {
         ExitStatus::Complete
     })
+}
+
+/// What always goes in may be more than was asked for.
+fn tell_excess(out: &mut dyn Write, most: Option<u64>, finished: &Finished) -> std::io::Result<()> {
+    let Some(most) = most.filter(|most| finished.bytes > *most) else {
+        return Ok(());
+    };
+    writeln!(
+        out,
+        "that is more than the {} of `--max-size`: lists of objects, discovery and access reviews \
+         always go in",
+        size(most)
+    )
 }
 
 /// Items end in any order; a ledger in the plan's order can be read and compared. It is large in a

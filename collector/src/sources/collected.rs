@@ -1,6 +1,6 @@
 //! The objects of a list while its pages come in, and the entries that they become.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use serde_json::Value;
@@ -18,6 +18,8 @@ pub(super) struct Collected {
     parts: BTreeMap<String, Part>,
     /// How many objects each namespace has.
     pub(super) counts: BTreeMap<String, u64>,
+    /// The first object of each page so far.
+    pub(super) firsts: BTreeSet<String>,
     /// What is to be known of the list though it is whole.
     pub(super) note: Option<String>,
     /// What ended the list before its end.
@@ -31,6 +33,7 @@ impl Collected {
             spool: SharedSpool::new(&session.spools),
             parts: BTreeMap::new(),
             counts: BTreeMap::new(),
+            firsts: BTreeSet::new(),
             note: None,
             cut: None,
         }

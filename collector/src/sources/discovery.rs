@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use bundle::layout::EntryKind;
 use bundle::resources::CUSTOM_RESOURCE_GROUPS;
+use futures::{FutureExt as _, StreamExt as _};
 use serde_json::{Value, json};
 
 use super::lists::{self, Listing};
@@ -85,9 +86,19 @@ async fn all_resources(
 ) -> Result<(Vec<Value>, Vec<String>), Trouble> {
     let mut found = Vec::new();
     let mut missing = Vec::new();
-    for version in groups.iter().flat_map(versions) {
-        let root = if version.contains('/') { "apis" } else { "api" };
-        match ask(session, &format!("/{root}/{version}")).await {
+    let versions: Vec<String> = groups
+        .iter()
+        .flat_map(versions)
+        .map(str::to_owned)
+        .collect();
+    let asked = versions
+        .into_iter()
+        .map(|version| resources_of(session, version).boxed());
+    // Several at once, so that the time-outs of extension servers that are down do not add up.
+    let at_once = session.plan.limits.per_node;
+    let mut answers = futures::stream::iter(asked).buffered(at_once);
+    while let Some((version, list)) = answers.next().await {
+        match list {
             Ok(list) => found.push(list),
             // A group version of a broken extension server is an everyday sight.
             Err(trouble) => missing.push(format!("{version}: {}", trouble.reason)),
@@ -100,6 +111,12 @@ async fn all_resources(
         }));
     }
     Ok((found, missing))
+}
+
+async fn resources_of(session: &Session, version: String) -> (String, Result<Value, Trouble>) {
+    let root = if version.contains('/') { "apis" } else { "api" };
+    let list = ask(session, &format!("/{root}/{version}")).await;
+    (version, list)
 }
 
 /// Group versions of a group, the preferred one first.

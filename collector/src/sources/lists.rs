@@ -2,32 +2,28 @@
 //! it is not, and split into one entry per namespace.
 
 use std::collections::BTreeSet;
-use std::io;
-use std::time::Duration;
 
-use bundle::Outcome;
 use bundle::layout::EntryKind;
 use bundle::resources::Resource;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::collected::Collected;
-use super::{events, page};
+use super::events;
+use super::paging::{self, Page};
 use crate::cluster::Trouble;
-use crate::mesh::namespace_of;
-use crate::redact::{Counts, object};
 use crate::session::{Begun, Captured, Item, Session};
 
 /// How often a list is begun anew when the server has forgotten where it was.
 const RESTARTS: u32 = 2;
-
-/// Attempts at a page that broke off, came as garbage or ended in an error of the server.
-const ATTEMPTS: u32 = 3;
 
 /// How often a list goes on where the server offers after it has forgotten where it was.
 const OFFERS: u32 = 8;
 
 /// Pages of one list: 1 million objects. More come only from a server that never ends.
 const PAGES: u32 = 10_000;
+
+/// Pages in a row that bring no other object than those before, such as empty ones.
+const IDLE_PAGES: u32 = 100;
 
 /// A kind whose objects are listed.
 #[derive(Debug, Clone)]
@@ -235,12 +231,15 @@ impl Round<'_> {
         let (mut pages, mut offers) = (0, 0);
         for query in &self.listing.queries {
             let (mut next, mut seen) = (String::new(), BTreeSet::new());
+            collected.firsts.clear();
+            let mut idle = 0;
             loop {
                 let page = Page {
                     listing: self.listing,
                     query,
                     path: page_path(&self.path, query, self.limit, &next),
                 };
+                let known = collected.firsts.len();
                 let token = match page.fetch_surely(self.session, collected).await {
                     Ok(token) => token,
                     Err(lost) if offers == OFFERS => return Err(lost.trouble),
@@ -253,8 +252,10 @@ impl Round<'_> {
                 if token.is_empty() {
                     break;
                 }
-                if !seen.insert(token.clone()) || pages == PAGES {
-                    return Err(Trouble::failed("the list comes in circles"));
+                let is_idle = collected.firsts.len() == known;
+                idle = if is_idle { idle + 1 } else { 0 };
+                if !seen.insert(token.clone()) || pages == PAGES || idle == IDLE_PAGES {
+                    return Err(paging::in_circles());
                 }
                 next = token;
             }
@@ -295,166 +296,6 @@ pub(crate) fn escape(text: &str) -> String {
     out
 }
 
-/// A page that did not come.
-struct Lost {
-    trouble: Trouble,
-    /// Where the server offers to go on, in another state than that of the first pages.
-    token: String,
-}
-
-impl From<Trouble> for Lost {
-    fn from(trouble: Trouble) -> Self {
-        let token = String::new();
-        Self { trouble, token }
-    }
-}
-
-impl Lost {
-    /// Takes the server's offer, if there is one.
-    fn go_on(self, collected: &mut Collected) -> Result<String, Trouble> {
-        if self.token.is_empty() || self.trouble.status != Some(410) {
-            return Err(self.trouble);
-        }
-        let objects: u64 = collected.counts.values().sum();
-        collected.note.get_or_insert(format!(
-            "the server had forgotten where the list was; what follows the first {objects} \
-             objects of the cluster is of a later moment"
-        ));
-        Ok(self.token)
-    }
-}
-
-/// A page that is asked for.
-struct Page<'a> {
-    listing: &'a Listing,
-    query: &'a str,
-    path: String,
-}
-
-impl Page<'_> {
-    /// Fetches the page, again if it went wrong in a way that may not last: too much hangs on a
-    /// list.
-    async fn fetch_surely(
-        &self,
-        session: &Session,
-        collected: &mut Collected,
-    ) -> Result<String, Lost> {
-        let mut attempt = 1;
-        loop {
-            let trouble = match self.fetch(session).await {
-                Ok(bytes) => match self.take(session, &bytes, collected) {
-                    Ok(next) => return Ok(next),
-                    Err(trouble) => trouble,
-                },
-                Err(lost) => match lost.trouble.outcome {
-                    Outcome::Failed => lost.trouble,
-                    // A second time-out is as long as the first, a third would be too long.
-                    Outcome::TimedOut if attempt == 1 => lost.trouble,
-                    _ => return Err(lost),
-                },
-            };
-            if attempt == ATTEMPTS {
-                return Err(trouble.into());
-            }
-            let wait = Duration::from_millis(200 << attempt);
-            session
-                .cluster
-                .pause(wait.mul_f64(0.5 + fastrand::f64()))
-                .await?;
-            attempt += 1;
-        }
-    }
-
-    async fn fetch(&self, session: &Session) -> Result<Vec<u8>, Lost> {
-        let cluster = &session.cluster;
-        let (status, body) = cluster.get_page(&self.path).await?;
-        if status.is_success() {
-            return Ok(body);
-        }
-        let token = serde_json::from_slice::<Value>(&body).ok();
-        let token = token.and_then(|s| Some(s.pointer("/metadata/continue")?.as_str()?.to_owned()));
-        Err(Lost {
-            trouble: Trouble::from_answer(status, &body),
-            token: token.unwrap_or_default(),
-        })
-    }
-
-    /// Redacts the objects of a page and adds them. Returns where the next page goes on.
-    fn take(
-        &self,
-        session: &Session,
-        bytes: &[u8],
-        collected: &mut Collected,
-    ) -> Result<String, Trouble> {
-        let no_list = |e: serde_json::Error| Trouble::failed(format!("the answer is no list: {e}"));
-        // A page that breaks off in its middle must not leave half of its objects.
-        serde_json::from_slice::<serde::de::IgnoredAny>(bytes).map_err(no_list)?;
-        let mut counts = Counts::default();
-        let mut broken = None;
-        let read = page::read(bytes, &mut |item| {
-            let added = self.add(session, item, &mut counts, collected);
-            added.inspect_err(|e| broken = Some(e.to_string()))
-        });
-        session.count(&counts);
-        let head = read.map_err(|e| match broken {
-            Some(e) => Trouble::failed(format!("cannot write a temporary file: {e}")),
-            None => no_list(e),
-        })?;
-        let next = head.next.clone();
-        if collected.head.kind.is_empty() {
-            collected.head = head;
-        }
-        Ok(next)
-    }
-
-    fn add(
-        &self,
-        session: &Session,
-        mut item: Value,
-        counts: &mut Counts,
-        collected: &mut Collected,
-    ) -> io::Result<()> {
-        let listing = self.listing;
-        if !item.is_object() {
-            let strange = || Trouble::failed("some of its items are no objects");
-            collected.cut.get_or_insert_with(strange);
-            return Ok(());
-        }
-        if !(listing.keep)(&item, session, self.query) {
-            return Ok(());
-        }
-        session.mesh().look_at(&listing.name, &item);
-        shape(&mut item, listing);
-        object::redact_item(&mut item, &listing.kind, counts);
-        let namespace = namespace_of(&item).filter(|_| listing.is_namespaced);
-        let namespace = namespace.unwrap_or_default().to_owned();
-        collected.add(&namespace, &item)
-    }
-}
-
-/// Gives an object its kind, which a list leaves out, and drops the schemas of custom resource
-/// definitions: megabytes that no diagnosis needs.
-fn shape(item: &mut Value, listing: &Listing) {
-    if let Value::Object(map) = item {
-        for (key, value) in [
-            ("kind", &listing.kind),
-            ("apiVersion", &listing.api_version),
-        ] {
-            map.entry(key).or_insert_with(|| json!(value));
-        }
-    }
-    if listing.name == "custom-resource-definitions" {
-        let versions = item
-            .pointer_mut("/spec/versions")
-            .and_then(Value::as_array_mut);
-        for version in versions.into_iter().flatten() {
-            if let Value::Object(version) = version {
-                version.remove("schema");
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -473,22 +314,6 @@ mod tests {
                 "x=/+"
             ),
             "/api/v1/configmaps?fieldSelector=metadata.name%3Da&continue=x%3d%2f%2b"
-        );
-    }
-
-    #[test]
-    fn a_custom_resource_definition_loses_its_schemas_only() {
-        let resource = bundle::resources::by_folder("custom-resource-definitions").unwrap();
-        let listing = Listing::built_in(resource);
-        let mut crd = json!({"spec": {"group": "x", "versions": [{"name": "v1", "schema": {"a": 1}, "served": true}]}});
-        shape(&mut crd, &listing);
-        assert_eq!(
-            crd,
-            json!({
-                "kind": "CustomResourceDefinition",
-                "apiVersion": "apiextensions.k8s.io/v1",
-                "spec": {"group": "x", "versions": [{"name": "v1", "served": true}]},
-            })
         );
     }
 }

@@ -219,6 +219,12 @@ impl Log {
 /// logs at once copies of that would count.
 const PART_BYTES: usize = 64 << 10;
 
+/// Times an item's time-out in which a log must have ended.
+const LOG_TIMES: u32 = 20;
+
+/// Times the most that is kept of a log that are read to get at its end.
+const READ_TIMES: u64 = 4;
+
 /// What is asked for, of whom, and how long it may take.
 struct Asked<'a> {
     cluster: &'a Cluster,
@@ -236,7 +242,8 @@ impl Asked<'_> {
         let answer = cluster.get(self.path, "*/*", self.limit).await?;
         // A kubelet's logs come in chunks; where something else gave the length, it may be wrong.
         let has_length = answer.headers().contains_key(CONTENT_LENGTH);
-        let mut body = Incoming::new(cluster, answer.into_body());
+        let mut body = Incoming::new(cluster, answer.into_body(), LOG_TIMES);
+        let mut unread = session.plan.limits.log_bytes.saturating_mul(READ_TIMES);
         let mut redactor = TextRedactor::default();
         let mut ends = Ends::new(session.spools.spool(), bytes);
         let mut until = Until::new(session.window.until);
@@ -258,6 +265,10 @@ impl Asked<'_> {
                     }
                     if until.is_over() {
                         break None;
+                    }
+                    unread = unread.saturating_sub(chunk.len() as u64);
+                    if unread == 0 {
+                        break Some("the log had no end: more of it was not read".to_owned());
                     }
                 }
                 Err(trouble) if seen.is_empty() => return Err(trouble),

@@ -12,6 +12,7 @@ mod lists;
 mod log_lines;
 mod logs;
 mod page;
+mod paging;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

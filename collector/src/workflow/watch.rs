@@ -12,6 +12,9 @@ use crate::cluster::{Cluster, Incoming, Trouble};
 use crate::mesh::{name_of, namespace_of};
 use crate::sources::{escape, read_page};
 
+/// Times an item's time-out after which a watch that the server does not end is begun anew.
+const WATCH_TIMES: u32 = 4;
+
 /// How long to wait before a watch is begun anew.
 const AGAIN: Duration = Duration::from_secs(1);
 
@@ -131,7 +134,7 @@ impl Watch {
         );
         let limit = cluster.limits().item_timeout;
         let answer = cluster.get(&path, "application/json", limit).await?;
-        let mut body = Incoming::new(cluster, answer.into_body());
+        let mut body = Incoming::new(cluster, answer.into_body(), WATCH_TIMES);
         let mut lines = Vec::new();
         while let Some(chunk) = body.next().await? {
             lines.extend_from_slice(&chunk);

@@ -9,6 +9,7 @@
 )]
 
 mod fill;
+mod in_cluster;
 mod server;
 
 use std::process::Command;
@@ -103,6 +104,10 @@ async fn a_real_api_server_is_collected_from() {
     grant(&client).await;
     the_printed_role_allows_all_that_is_asked_for(&collect(&cluster, User::Granted));
     a_printed_job_is_taken_as_it_is(&client).await;
+    match in_cluster::run(&client, &cluster).await {
+        Ok(run) => in_cluster::everything_that_was_asked_for_is_there(&run),
+        Err(why) => println!("skipped: the Job's process: {why}"),
+    }
 }
 
 /// What a command prints, as objects.

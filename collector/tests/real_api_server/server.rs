@@ -27,8 +27,8 @@ pub(crate) enum User {
 /// The API server.
 pub(crate) struct Cluster {
     folder: tempfile::TempDir,
-    port: u16,
-    certificate: String,
+    pub(crate) port: u16,
+    pub(crate) certificate: String,
     tokens: [String; 3],
     children: Vec<Child>,
 }

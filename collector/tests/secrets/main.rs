@@ -12,6 +12,7 @@ mod evidence;
 mod named;
 mod notations;
 mod plant;
+mod scanners;
 mod tokens;
 mod vendors;
 

@@ -5,7 +5,7 @@
 
 use serde_json::json;
 
-use crate::{named, notations, tokens, vendors};
+use crate::{named, notations, scanners, tokens, vendors};
 
 /// A secret and its surroundings.
 pub(crate) struct Planted {
@@ -34,6 +34,7 @@ pub(crate) fn planted(random: &mut fastrand::Rng) -> Vec<Planted> {
         vendors::KINDS,
         named::KINDS,
         notations::KINDS,
+        scanners::KINDS,
     ]
     .concat();
     kinds

@@ -3,6 +3,8 @@
 #![allow(dead_code, reason = "every test file uses its own part of this")]
 
 pub(crate) mod forward;
+pub(crate) mod sick;
+pub(crate) mod wire;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -12,7 +14,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::http::{Method, Request, StatusCode, Uri};
+use axum::http::{Method, Request, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bech32::{Bech32, Hrp};
 use bundle::{Bundle, Identity, LedgerRow, Limits, Manifest, Outcome};
@@ -24,6 +26,8 @@ pub(crate) struct Asked {
     pub(crate) method: Method,
     pub(crate) path: String,
     pub(crate) query: BTreeMap<String, String>,
+    /// The `Authorization` header.
+    pub(crate) authorization: String,
 }
 
 impl Asked {
@@ -71,7 +75,7 @@ impl Server {
         let app = Router::new().fallback(move |request: Request<Body>| {
             let (log, script) = (Arc::clone(&log), Arc::clone(&script));
             async move {
-                let asked = read(request.method(), request.uri());
+                let asked = read(&request);
                 log.lock().unwrap().push(asked.clone());
                 match script(&asked).unwrap_or_else(|| usual(&asked)) {
                     Reply::Forward => {
@@ -102,15 +106,19 @@ impl Server {
     }
 }
 
-fn read(method: &Method, uri: &Uri) -> Asked {
+fn read(request: &Request<Body>) -> Asked {
+    let uri = request.uri();
+    let authorization = request.headers().get("authorization");
+    let authorization = authorization.and_then(|value| value.to_str().ok());
     let query = uri.query().unwrap_or_default();
     let pairs = query.split('&').filter_map(|p| p.split_once('='));
     Asked {
-        method: method.clone(),
+        method: request.method().clone(),
         path: uri.path().to_owned(),
         query: pairs
             .map(|(k, v)| (k.to_owned(), v.replace("%3d", "=")))
             .collect(),
+        authorization: authorization.unwrap_or_default().to_owned(),
     }
 }
 
@@ -231,10 +239,13 @@ pub(crate) struct Run {
 
 /// Runs the collector against a server. Nothing waits for a second scrape.
 pub(crate) fn collect(server: &Server, args: &[&str]) -> Run {
+    collect_at(&server.address, args)
+}
+
+/// The same for the server at an address.
+pub(crate) fn collect_at(address: &str, args: &[&str]) -> Run {
     let folder = tempfile::tempdir().unwrap();
-    let output = command(&server.address, folder.path(), args)
-        .output()
-        .unwrap();
+    let output = command(address, folder.path(), args).output().unwrap();
     Run { output, folder }
 }
 

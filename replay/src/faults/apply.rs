@@ -1,17 +1,22 @@
 //! Makes answers as faults would have them.
 
+use std::io::Write as _;
+
 use axum::body::{Body, Bytes};
+use axum::extract::Request;
 use axum::response::{IntoResponse as _, Response};
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use futures::StreamExt as _;
 use http::StatusCode;
-use http::header::{CONTENT_LENGTH, HeaderValue, RETRY_AFTER};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderValue, LOCATION, RETRY_AFTER};
 
 use crate::page::reissue;
 use crate::status::{Status, text_response};
 use crate::store::Store;
 
 use super::asked::Asked;
-use super::effect::{Claim, Failure, Flow};
+use super::effect::{Claim, Failure, Flow, Packed};
 use super::flow::{Dropped, Valve};
 
 /// The most of a body that gets a wrong length; what comes after it is not sent.
@@ -140,10 +145,46 @@ async fn beginning(body: Body) -> Bytes {
 
 /// The answer through a valve. What has switched to another protocol goes by: there the valve is
 /// for the data of the forwarded ports.
-pub(super) fn through(answer: Response, valve: Valve) -> Response {
+pub(super) async fn through<F: Future<Output = Response>>(
+    valve: Valve,
+    mut request: Request,
+    answer: impl FnOnce(Request) -> F,
+) -> Response {
+    request.extensions_mut().insert(valve.clone());
+    let answer = answer(request).await;
     if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
         return answer;
     }
     let (head, body) = answer.into_parts();
     Response::from_parts(head, Body::from_stream(valve.over(body.into_data_stream())))
+}
+
+/// Sends the client elsewhere.
+pub(super) fn redirect(target: &HeaderValue) -> Response {
+    let headers = [(LOCATION, target.clone())];
+    (StatusCode::TEMPORARY_REDIRECT, headers).into_response()
+}
+
+/// The answer as one that is packed with gzip: half of what that would be, or not packed at all.
+pub(super) async fn gzip(answer: Response, claim: Packed) -> Response {
+    let (mut head, body) = answer.into_parts();
+    head.headers
+        .insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    let body = match claim {
+        Packed::Lie => body,
+        Packed::Cut => {
+            let mut packed = packed(&beginning(body).await);
+            packed.truncate(packed.len() / 2);
+            head.headers.remove(CONTENT_LENGTH);
+            Body::from(packed)
+        }
+    };
+    Response::from_parts(head, body)
+}
+
+fn packed(plain: &[u8]) -> Vec<u8> {
+    let mut packer = GzEncoder::new(Vec::new(), Compression::fast());
+    // Memory takes whatever is written.
+    drop(packer.write_all(plain));
+    packer.finish().unwrap_or_default()
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use http::HeaderValue;
+
 use super::value::{duration, number, text, word};
 use super::yaml::{Content, Fields, Mistake, Node};
 
@@ -17,6 +19,12 @@ pub(crate) enum Effect {
     Hang,
     /// The connection is closed instead of an answer.
     Drop,
+    /// The connection is reset: instead of an answer, or after so many bytes of its body.
+    Reset(Option<u64>),
+    /// The head of the answer comes with this many bytes in a second.
+    SlowHead(u64),
+    /// The client is sent elsewhere.
+    Redirect(HeaderValue),
     /// The answer comes late.
     Delay(Duration),
     /// A failure instead of the answer.
@@ -27,6 +35,8 @@ pub(crate) enum Effect {
     Garbage(u64),
     /// A `Content-Length` that is not the body's.
     ContentLength(Claim),
+    /// An answer that says that it is packed, and is not as it should be.
+    Gzip(Packed),
     /// The text that stands for a log when the container runtime has lost it.
     UnretrievableLog,
     /// The body does not flow as it should.
@@ -50,6 +60,15 @@ pub(crate) enum Claim {
     Less,
 }
 
+/// What an answer is that says that it is packed with gzip.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Packed {
+    /// Packed, and cut in its middle.
+    Cut,
+    /// Not packed.
+    Lie,
+}
+
 /// How bytes flow to the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Flow {
@@ -62,9 +81,11 @@ pub(crate) enum Flow {
 }
 
 /// What can be written for an effect.
-const CHOICES: &str = "one of `hang`, `drop`, `vanish`, `unretrievable_log`, \
+const CHOICES: &str = "one of `hang`, `drop`, `reset`, `vanish`, `unretrievable_log`, \
     `delay: 2s`, `status: 503`, `stall: {after_bytes: 1000}`, `drop: {after_bytes: 1000}`, \
-    `drip: {bytes_per_second: 100}`, `garbage: {bytes: 1000}`, `content_length: more`";
+    `reset: {after_bytes: 1000}`, `drip: {bytes_per_second: 100}`, \
+    `slow_head: {bytes_per_second: 10}`, `garbage: {bytes: 1000}`, `content_length: more`, \
+    `gzip: cut`, `redirect: https://login.example.com/`";
 
 /// Reads an effect: a word, or a map with one key.
 pub(super) fn read(node: &Node, mistakes: &mut Vec<Mistake>) -> Option<Effect> {
@@ -72,6 +93,7 @@ pub(super) fn read(node: &Node, mistakes: &mut Vec<Mistake>) -> Option<Effect> {
         Content::Scalar(found) => match found.as_str() {
             "hang" => return Some(Effect::Hang),
             "drop" => return Some(Effect::Drop),
+            "reset" => return Some(Effect::Reset(None)),
             "vanish" => return Some(Effect::Vanish),
             "unretrievable_log" => return Some(Effect::UnretrievableLog),
             _ => {}
@@ -103,6 +125,14 @@ fn of_key(
         }
         "drop" => only(value, "after_bytes", 0, mistakes).map(|n| Effect::Flow(Flow::DropAfter(n))),
         "drip" => only(value, "bytes_per_second", 1, mistakes).map(|n| Effect::Flow(Flow::Drip(n))),
+        "reset" => only(value, "after_bytes", 0, mistakes).map(|n| Effect::Reset(Some(n))),
+        "slow_head" => only(value, "bytes_per_second", 1, mistakes).map(Effect::SlowHead),
+        "redirect" => target(value, mistakes).map(Effect::Redirect),
+        "gzip" => {
+            let found = text(value, "word", mistakes)?;
+            let words = [("cut", Packed::Cut), ("lie", Packed::Lie)];
+            word((value, found), &words, mistakes).map(Effect::Gzip)
+        }
         "content_length" => {
             let found = text(value, "word", mistakes)?;
             let words = [("more", Claim::More), ("less", Claim::Less)];
@@ -115,6 +145,18 @@ fn of_key(
             None
         }
     }
+}
+
+/// Where a client is sent.
+fn target(node: &Node, mistakes: &mut Vec<Mistake>) -> Option<HeaderValue> {
+    let found = text(node, "URL", mistakes)?;
+    let target = HeaderValue::from_str(found).ok();
+    if target.is_none() {
+        let detail = "this cannot stand in a header; write a URL or a path";
+        let (spot, detail) = (node.spot, detail.to_owned());
+        mistakes.push(Mistake { spot, detail });
+    }
+    target
 }
 
 /// The only number in a map.

@@ -185,7 +185,7 @@ fn parameters(node: &Node, mistakes: &mut Vec<Mistake>) -> Vec<(String, Vec<supe
 
 #[cfg(test)]
 mod tests {
-    use super::super::effect::{Claim, Failure, Flow};
+    use super::super::effect::{Claim, Failure, Flow, Packed};
     use super::*;
     use std::time::Duration;
 
@@ -223,6 +223,14 @@ mod tests {
             ),
             ("{drop: {after_bytes: 5}}", Effect::Flow(Flow::DropAfter(5))),
             ("{drip: {bytes_per_second: 1}}", Effect::Flow(Flow::Drip(1))),
+            ("reset", Effect::Reset(None)),
+            ("{reset: {after_bytes: 5}}", Effect::Reset(Some(5))),
+            ("{slow_head: {bytes_per_second: 3}}", Effect::SlowHead(3)),
+            (
+                "{redirect: /x}",
+                Effect::Redirect(http::HeaderValue::from_static("/x")),
+            ),
+            ("{gzip: lie}", Effect::Gzip(Packed::Lie)),
             ("{garbage: {bytes: 9}}", Effect::Garbage(9)),
             ("{content_length: less}", Effect::ContentLength(Claim::Less)),
         ] {

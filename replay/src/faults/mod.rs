@@ -21,13 +21,14 @@ use axum::extract::Request;
 use axum::response::{IntoResponse as _, Response};
 
 use crate::store::Store;
+use crate::wire::Mischief;
 
 pub(crate) use active::Active;
 pub(crate) use asked::Asked;
 pub use file::{Faults, FaultsError};
 pub(crate) use flow::{Dropped, Valve};
 
-use effect::Effect;
+use effect::{Effect, Flow};
 
 /// Answers a request as the faults would have it; `answer` is the true answer.
 ///
@@ -36,7 +37,7 @@ use effect::Effect;
 pub(crate) async fn around<F: Future<Output = Response>>(
     active: &Active,
     store: &Store,
-    mut request: Request,
+    request: Request,
     answer: impl FnOnce(Request) -> F,
 ) -> Result<Response, Dropped> {
     if active.is_idle() {
@@ -52,16 +53,32 @@ pub(crate) async fn around<F: Future<Output = Response>>(
         // Ends when the client goes away.
         Effect::Hang => std::future::pending().await,
         Effect::Drop => return Err(Dropped),
+        Effect::Reset(after) => {
+            mischief(&request).reset();
+            let Some(after) = after else {
+                return Err(Dropped);
+            };
+            let valve = Valve::of(Flow::DropAfter(*after));
+            apply::through(valve, request, answer).await
+        }
+        Effect::SlowHead(bytes_per_second) => {
+            mischief(&request).slow_head(*bytes_per_second);
+            answer(request).await
+        }
+        Effect::Redirect(target) => apply::redirect(target),
         Effect::Status(failure) => apply::failure(&asked, failure),
         Effect::Vanish => apply::missing(&asked).into_response(),
         Effect::UnretrievableLog => apply::unretrievable_log(store, &asked),
         Effect::Garbage(bytes) => apply::garbage(answer(request).await, *bytes, decision.draw),
+        Effect::Gzip(claim) => apply::gzip(answer(request).await, *claim).await,
         Effect::ContentLength(claim) => apply::wrong_length(answer(request).await, *claim).await,
-        Effect::Flow(flow) => {
-            let valve = Valve::of(*flow);
-            request.extensions_mut().insert(valve.clone());
-            apply::through(answer(request).await, valve)
-        }
+        Effect::Flow(flow) => apply::through(Valve::of(*flow), request, answer).await,
         Effect::Delay(_) => answer(request).await,
     })
+}
+
+/// What the request's connection can do wrong.
+fn mischief(request: &Request) -> Mischief {
+    let mischief = request.extensions().get::<Mischief>();
+    mischief.cloned().unwrap_or_default()
 }

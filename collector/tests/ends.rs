@@ -199,3 +199,37 @@ fn an_interrupt_finishes_the_bundle_with_what_is_there() {
     assert!(expected.contains(&log.0), "{log:?}");
     assert!(log.1.contains("interrupted"), "{log:?}");
 }
+
+#[cfg(unix)]
+#[test]
+fn a_log_that_there_is_no_room_for_is_missing_and_nothing_else_is() {
+    let server = Server::start(|asked| match asked.path.as_str() {
+        "/api/v1/pods" => Some(Reply::Json(200, list(&[pod("shop", "web")]))),
+        path if path.ends_with("/log") => {
+            let line = |n: u32| format!("{:08x}\n", n.wrapping_mul(0x9E37_79B9));
+            Some(Reply::Text((0..100_000).map(line).collect()))
+        }
+        _ => None,
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let whole = command(&server.address, folder.path(), &["--no-port-forward"]);
+    let limited = "ulimit -f 40; exec \"$0\" \"$@\"";
+    let output = Command::new("/bin/sh")
+        .args(["-c", limited])
+        .arg(whole.get_program())
+        .args(whole.get_args())
+        .current_dir(folder.path())
+        .env("KUBECONFIG", folder.path().join("kubeconfig"))
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(3), "{stderr}");
+    let run = folder.path().join("out.tar.gz");
+    let bundle = bundle::Bundle::open(&run, bundle::Limits::default()).unwrap();
+    let ledger = bundle.manifest().unwrap().ledger;
+    let row = |object: &str| ledger.iter().find(|row| row.object == object).unwrap();
+    let (log, pods) = (row("shop/web/app"), row("pods/shop"));
+    assert_eq!(log.outcome, Outcome::Failed);
+    assert!(log.reason.as_ref().unwrap().contains("File too large"));
+    assert_eq!(pods.outcome, Outcome::Complete);
+}

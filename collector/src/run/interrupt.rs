@@ -61,6 +61,20 @@ pub(crate) async fn signal() -> std::io::Result<()> {
     tokio::signal::ctrl_c().await
 }
 
+/// Takes a limit on the size of files (`ulimit -f`) as a full disk: a write that fails, and not the
+/// end of the program.
+#[cfg(unix)]
+pub(super) fn outlive_file_limit() {
+    use tokio::signal::unix::{SignalKind, signal};
+    /// The number of the signal on Linux and macOS.
+    const SIGXFSZ: i32 = 25;
+    // Its handler stays when nobody listens any more; without it all is as it was.
+    drop(signal(SignalKind::from_raw(SIGXFSZ)));
+}
+
+#[cfg(not(unix))]
+pub(super) fn outlive_file_limit() {}
+
 /// Ends collecting when the time is over.
 pub(super) fn set_deadline(stop: &Stop, timeout: Option<Duration>) {
     let Some(timeout) = timeout else { return };

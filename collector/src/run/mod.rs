@@ -44,6 +44,7 @@ pub async fn collect(plan: Plan) -> anyhow::Result<ExitStatus> {
     let stop = Stop::default();
     let progress = Progress::new(plan.quiet);
     let levels = Levels::default();
+    interrupt::outlive_file_limit();
     let mut interrupt = interrupt::watch(&stop, plan.quiet);
     let outcome = tokio::select! {
         outcome = run(plan, stop, progress, &levels) => outcome,

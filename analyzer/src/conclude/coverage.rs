@@ -253,7 +253,7 @@ fn needed<'r>(matcher: &'r Matcher, rules: &'r Rules) -> Needed<'r> {
         vec![(SourceKind::PodLogs, names.filter(|names| !names.is_empty()))]
     };
     match matcher {
-        Matcher::Log(number) | Matcher::NoLine { log: number, .. } => logs(*number),
+        Matcher::Log(number) | Matcher::NoLine { log: number } => logs(*number),
         Matcher::Table(table) => of_table(&table.table, table),
         Matcher::NoRow { source, .. } => vec![(*source, None)],
         Matcher::Finding(_) => Vec::new(),

@@ -13,6 +13,7 @@ use crate::rule::predicate;
 use crate::rule::select::Captures;
 use crate::rule::set::Rules;
 use crate::rule::{Matcher, NamedMatcher, Rule, TableMatcher};
+use crate::scan::EXCERPT_LINES;
 use crate::scan::matches::{Excerpt, Group, Log};
 use crate::scan::pattern::Pattern;
 
@@ -116,7 +117,7 @@ pub(super) fn of<'a>(
             list: findings(id, done),
             ..Hits::default()
         },
-        Matcher::NoLine { log, in_excerpt } => no_line(*log, *in_excerpt, rules, world),
+        Matcher::NoLine { log } => no_line(*log, rules, world),
         Matcher::NoRow { table, .. } => no_row(table, rule, rules, world),
     };
     if let (Some(within), Matcher::Table(_)) = (named.ongoing, &named.matcher) {
@@ -259,16 +260,14 @@ fn findings<'a>(id: &str, done: &'a BTreeMap<&str, Decided>) -> Vec<Hit<'a>> {
         .collect()
 }
 
-/// Lines of an excerpt at most.
-const EXCERPT: u64 = 60;
-
 /// Logs of a container in which no line matches, if they are whole; or excerpts, which are not
 /// quoted for what they lack.
-fn no_line<'a>(log: usize, in_excerpt: bool, rules: &Rules, world: &World<'_>) -> Hits<'a> {
+fn no_line<'a>(log: usize, rules: &Rules, world: &World<'_>) -> Hits<'a> {
     let mut found = Hits::default();
     let Some(matcher) = rules.scanner.matchers().get(log) else {
         return found;
     };
+    let in_excerpt = matcher.in_excerpt;
     let is_capture = world.coverage.has_ledger() || !world.facts.table("pods").is_empty();
     if in_excerpt && is_capture {
         return found;
@@ -276,7 +275,7 @@ fn no_line<'a>(log: usize, in_excerpt: bool, rules: &Rules, world: &World<'_>) -
     let wanted: Vec<&str> = matcher.patterns.iter().map(Pattern::source).collect();
     for (entry, known) in &world.scanned.logs {
         let is_wanted = if in_excerpt {
-            known.last_line <= EXCERPT
+            known.last_line <= EXCERPT_LINES
         } else {
             known.origin.container.is_some()
         };

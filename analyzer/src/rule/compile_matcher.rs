@@ -127,6 +127,7 @@ fn log(
         key,
         keeps_seconds: false,
         is_of_running: !file.shutdown,
+        in_excerpt: false,
         mark: None,
     });
     let matcher = NamedMatcher {
@@ -289,11 +290,11 @@ fn absent(
             logs.push(LogMatcher {
                 containers,
                 patterns: vec![pattern],
+                in_excerpt: file.excerpt,
                 ..LogMatcher::default()
             });
             Some(plain(Matcher::NoLine {
                 log: logs.len() - 1,
-                in_excerpt: file.excerpt,
             }))
         }
         (None, Some(at)) if file.container.is_none() && !file.excerpt => {

@@ -67,7 +67,7 @@ fn patterns(rule: &Rule, rules: &Rules) -> Vec<String> {
         .matchers
         .iter()
         .filter_map(|named| match &named.matcher {
-            Matcher::Log(log) | Matcher::NoLine { log, .. } => rules.scanner.matchers().get(*log),
+            Matcher::Log(log) | Matcher::NoLine { log } => rules.scanner.matchers().get(*log),
             _ => None,
         });
     let patterns = logs.flat_map(|log: &LogMatcher| &log.patterns);

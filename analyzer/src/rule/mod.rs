@@ -72,7 +72,7 @@ impl Rule {
     /// Tells its matchers that their log matchers come after `others`.
     fn move_logs(&mut self, others: usize) {
         for named in &mut self.matchers {
-            if let Matcher::Log(number) | Matcher::NoLine { log: number, .. } = &mut named.matcher {
+            if let Matcher::Log(number) | Matcher::NoLine { log: number } = &mut named.matcher {
                 *number += others;
             }
         }
@@ -97,9 +97,8 @@ pub(crate) enum Matcher {
     Log(usize),
     /// Rows of a fact table.
     Table(TableMatcher),
-    /// Logs of a container without such a line: the number of a log matcher, and whether only
-    /// excerpts are looked at.
-    NoLine { log: usize, in_excerpt: bool },
+    /// Logs of a container without such a line: the number of a log matcher.
+    NoLine { log: usize },
     /// No such row although the source was covered.
     NoRow {
         table: TableMatcher,

@@ -97,17 +97,7 @@ impl Shown<'_> {
     fn matcher(&self, named: &NamedMatcher) -> String {
         let what = match &named.matcher {
             Matcher::Log(number) => log(*number, self.rules),
-            Matcher::NoLine {
-                log: number,
-                in_excerpt,
-            } => {
-                let place = if *in_excerpt {
-                    "an excerpt without"
-                } else {
-                    "no line"
-                };
-                format!("{place}: {}", log(*number, self.rules))
-            }
+            Matcher::NoLine { log: number } => format!("no line: {}", log(*number, self.rules)),
             Matcher::Table(table) => rows(table),
             Matcher::NoRow { table, .. } => format!("none of {}", rows(table)),
             Matcher::Finding(id) => format!("findings of {}", self.link(id)),
@@ -165,6 +155,11 @@ fn log(number: usize, rules: &Rules) -> String {
     let Some(matcher) = rules.scanner.matchers().get(number) else {
         return String::new();
     };
+    let place = if matcher.in_excerpt {
+        " in an excerpt"
+    } else {
+        ""
+    };
     let of = if matcher.containers.is_empty() {
         "any container".to_owned()
     } else {
@@ -176,7 +171,10 @@ fn log(number: usize, rules: &Rules) -> String {
         .map(Pattern::source)
         .map(code)
         .collect();
-    format!("log lines of {of} that match {}", patterns.join(" or "))
+    format!(
+        "log lines of {of} that match {}{place}",
+        patterns.join(" or ")
+    )
 }
 
 fn rows(table: &TableMatcher) -> String {

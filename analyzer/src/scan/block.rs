@@ -7,7 +7,7 @@ use bundle::Block;
 use foldhash::fast::RandomState;
 
 use super::line::{self, Line};
-use super::lines::{LogMatcher, Scanner};
+use super::lines::{EXCERPT_LINES, LogMatcher, Scanner};
 use super::marks::{Phase, Segment, Segments};
 use super::matches::{Excerpt, Group, Match, Matches, Scanned};
 use super::origin::Origin;
@@ -51,7 +51,13 @@ struct Local {
 impl<'s, 'b> BlockScan<'s, 'b> {
     pub(super) fn new(scanner: &'s Scanner, origin: &Origin, block: Block<'b>) -> Self {
         let matchers = scanner.matchers().iter();
-        let covered: Vec<bool> = matchers.map(|m| m.covers(origin)).collect();
+        let is_near_start = block.first_line <= EXCERPT_LINES;
+        let may_be_excerpt = is_near_start && {
+            let lines = memchr::memchr_iter(b'\n', block.bytes).count() as u64;
+            block.first_line + lines <= EXCERPT_LINES + 1
+        };
+        let covers = |m: &LogMatcher| m.covers(origin) && (may_be_excerpt || !m.in_excerpt);
+        let covered: Vec<bool> = matchers.map(covers).collect();
         let is_covered = |matcher: &usize| covered.get(*matcher) == Some(&true);
         let patterns = scanner.patterns.iter();
         let wanted = patterns.map(|p| p.matchers.iter().any(is_covered));

@@ -44,9 +44,14 @@ pub(crate) struct LogMatcher {
     pub(crate) keeps_seconds: bool,
     /// Whether lines do not count that a process prints once it was told to stop.
     pub(crate) is_of_running: bool,
+    /// Whether only excerpts are looked at: logs of [`EXCERPT_LINES`] at most.
+    pub(crate) in_excerpt: bool,
     /// What a line that matches says of its process; of no use to rules.
     pub(crate) mark: Option<Mark>,
 }
+
+/// Lines of an excerpt at most.
+pub(crate) const EXCERPT_LINES: u64 = 60;
 
 impl LogMatcher {
     /// Whether logs of this origin are looked at. A log of unknown origin always is.

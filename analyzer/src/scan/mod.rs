@@ -38,7 +38,7 @@ use bundle::{
 };
 
 use crate::facts::{self, Demand, LogEnd, Piece};
-pub(crate) use lines::{LogMatcher, Scanner};
+pub(crate) use lines::{EXCERPT_LINES, LogMatcher, Scanner};
 use matches::Scanned;
 use origin::Origin;
 use roster::Roster;

@@ -17,6 +17,7 @@ use super::pattern::{Found, Pattern};
 pub(super) struct BlockScan<'s, 'b> {
     scanner: &'s Scanner,
     bytes: &'b [u8],
+    may_be_excerpt: bool,
     /// Whether any matcher that looks at this log asks for a pattern.
     wanted: Vec<bool>,
     covered: Vec<bool>,
@@ -48,14 +49,17 @@ struct Local {
     last: (u64, usize),
 }
 
+fn may_be_excerpt(block: &Block<'_>) -> bool {
+    let more = EXCERPT_LINES.checked_sub(block.first_line);
+    let more = more.and_then(|more| usize::try_from(more).ok());
+    let newlines = || memchr::memchr_iter(b'\n', block.bytes);
+    more.is_some_and(|more| newlines().nth(more + 1).is_none())
+}
+
 impl<'s, 'b> BlockScan<'s, 'b> {
     pub(super) fn new(scanner: &'s Scanner, origin: &Origin, block: Block<'b>) -> Self {
         let matchers = scanner.matchers().iter();
-        let is_near_start = block.first_line <= EXCERPT_LINES;
-        let may_be_excerpt = is_near_start && {
-            let lines = memchr::memchr_iter(b'\n', block.bytes).count() as u64;
-            block.first_line + lines <= EXCERPT_LINES + 1
-        };
+        let may_be_excerpt = may_be_excerpt(&block);
         let covers = |m: &LogMatcher| m.covers(origin) && (may_be_excerpt || !m.in_excerpt);
         let covered: Vec<bool> = matchers.map(covers).collect();
         let is_covered = |matcher: &usize| covered.get(*matcher) == Some(&true);
@@ -64,6 +68,7 @@ impl<'s, 'b> BlockScan<'s, 'b> {
         Self {
             scanner,
             bytes: block.bytes,
+            may_be_excerpt,
             wanted: wanted.collect(),
             covered,
             line: (0, 0),
@@ -84,6 +89,11 @@ impl<'s, 'b> BlockScan<'s, 'b> {
             repeats: HashMap::default(),
             bytes_scanned: block.bytes.len() as u64,
         }
+    }
+
+    /// Whether the log has been short enough so far.
+    pub(super) fn may_be_excerpt(&self) -> bool {
+        self.may_be_excerpt
     }
 
     /// Takes a place where a literal of a pattern stands; lines come in their order.
@@ -121,9 +131,9 @@ impl<'s, 'b> BlockScan<'s, 'b> {
         };
         let takers = matchers.iter().filter_map(|m| {
             let matcher = scanner.matchers().get(*m)?;
-            let takes =
-                self.covered.get(*m) == Some(&true) && !taken.contains(m) && matcher.admits(line);
-            takes.then_some((*m, matcher))
+            let is_news = matcher.mark.is_none_or(|mark| self.phase != mark.into());
+            let is_open = self.covered.get(*m) == Some(&true) && !taken.contains(m);
+            (is_news && is_open && matcher.admits(line)).then_some((*m, matcher))
         });
         let takers: Vec<(usize, &LogMatcher)> = takers.collect();
         if takers.is_empty() {

@@ -1,7 +1,7 @@
 //! All log matchers of all rules, and which lines of a block they look at.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bundle::Block;
 
@@ -88,6 +88,8 @@ pub(crate) struct Scanner {
     /// Each pattern once, by the number that the filter knows.
     pub(super) patterns: Vec<Shared>,
     filter: Filter,
+    /// The same with what is looked for in excerpts alone; made when one is met.
+    filter_of_excerpts: OnceLock<Filter>,
 }
 
 /// A pattern, by a matcher and its place there, and all matchers that ask for it.
@@ -104,7 +106,6 @@ impl Scanner {
             matchers.extend(marks::matchers());
         }
         let mut patterns: Vec<Shared> = Vec::new();
-        let mut texts: Vec<(usize, &[u8])> = Vec::new();
         let mut known: HashMap<&str, usize> = HashMap::new();
         for (number, matcher) in matchers.iter().enumerate() {
             // A line's patterns are tried by their numbers, those of a matcher as it lists them.
@@ -122,16 +123,27 @@ impl Scanner {
                     at: (number, which),
                     matchers: vec![number],
                 });
-                let required = pattern.required().0.iter();
-                texts.extend(required.map(|text| (next, text.as_slice())));
             }
         }
-        let filter = Filter::new(texts.into_iter());
-        Self {
+        let mut scanner = Self {
             matchers,
             patterns,
-            filter,
-        }
+            filter: Filter::new(std::iter::empty()),
+            filter_of_excerpts: OnceLock::new(),
+        };
+        scanner.filter = Filter::new(scanner.texts(|matcher| !matcher.in_excerpt));
+        scanner
+    }
+
+    /// What patterns that some such matcher asks for must have, with their numbers.
+    fn texts(&self, of: fn(&LogMatcher) -> bool) -> impl Iterator<Item = (usize, &[u8])> {
+        let asks = move |number: &usize| self.matchers.get(*number).is_some_and(of);
+        let patterns = (0..self.patterns.len()).filter_map(|n| Some((n, self.pattern(n)?)));
+        let asked_for = patterns.filter(move |(_, (_, matchers))| matchers.iter().any(asks));
+        asked_for.flat_map(|(n, (pattern, _))| {
+            let texts = pattern.required().0.iter();
+            texts.map(move |text| (n, text.as_slice()))
+        })
     }
 
     /// A pattern by its number, and the matchers that ask for it.
@@ -156,8 +168,13 @@ impl Scanner {
     /// Scans a block.
     pub(crate) fn scan(&self, entry: &str, origin: Origin, block: Block<'_>) -> Scanned {
         let mut scan = BlockScan::new(self, &origin, block);
-        self.filter
-            .find(block.bytes, &mut |pattern, at| scan.candidate(pattern, at));
+        let filter = if scan.may_be_excerpt() {
+            let all = || Filter::new(self.texts(|_| true));
+            self.filter_of_excerpts.get_or_init(all)
+        } else {
+            &self.filter
+        };
+        filter.find(block.bytes, &mut |pattern, at| scan.candidate(pattern, at));
         let mut scanned = scan.finish(&Arc::from(entry));
         let namespace = match origin.namespace {
             None => record::identity_namespace(block.bytes),

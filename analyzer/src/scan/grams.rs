@@ -60,8 +60,8 @@ impl Filter {
                 places.push((
                     gram,
                     Place {
-                        literal,
-                        offset,
+                        literal: u32::try_from(literal).unwrap_or(u32::MAX),
+                        offset: u32::try_from(offset).unwrap_or(u32::MAX),
                         bytes,
                         mask,
                     },
@@ -92,10 +92,10 @@ impl Filter {
                 if stands & place.mask != place.bytes {
                     continue;
                 }
-                let Some(start) = at.checked_sub(place.offset) else {
+                let Some(start) = at.checked_sub(place.offset as usize) else {
                     continue;
                 };
-                let Some(literal) = self.literals.get(place.literal) else {
+                let Some(literal) = self.literals.get(place.literal as usize) else {
                     continue;
                 };
                 let stands = text.get(start..start + literal.text.len());
@@ -194,8 +194,8 @@ fn gram_at(text: &[u8], at: usize) -> Option<u32> {
 /// Where a gram stands in a literal.
 #[derive(Debug, Clone, Copy)]
 struct Place {
-    literal: usize,
-    offset: usize,
+    literal: u32,
+    offset: u32,
     /// What stands there, up to eight bytes, and which of them.
     bytes: u64,
     mask: u64,
@@ -203,8 +203,9 @@ struct Place {
 
 /// Grams and their places: an open-addressed table of runs.
 struct Exact {
-    /// Gram, start and end of its run in `places`; an empty run is a free slot.
-    slots: Vec<(u32, usize, usize)>,
+    /// Gram, start and end of its run in `places`; an empty run is a free slot. Narrow, so that they
+    /// stay near the core.
+    slots: Vec<(u32, u32, u32)>,
     places: Vec<Place>,
 }
 
@@ -217,19 +218,20 @@ impl Exact {
         places.sort_by_key(|(gram, place)| (*gram, place.literal, place.offset));
         let size = (places.len() * 2).next_power_of_two().max(8);
         let mut slots = vec![(0, 0, 0); size];
-        let mut start = 0;
+        let mut start: u32 = 0;
         for run in places.chunk_by(|a, b| a.0 == b.0) {
             let Some((gram, _)) = run.first() else {
                 continue;
             };
+            let len = u32::try_from(run.len()).unwrap_or_default();
             let mut at = slot(*gram) & (size - 1);
             while slots.get(at).is_some_and(|slot| slot.1 != slot.2) {
                 at = (at + 1) & (size - 1);
             }
             if let Some(slot) = slots.get_mut(at) {
-                *slot = (*gram, start, start + run.len());
+                *slot = (*gram, start, start + len);
             }
-            start += run.len();
+            start += len;
         }
         Self {
             slots,
@@ -246,7 +248,8 @@ impl Exact {
                 break;
             }
             if found == gram {
-                return self.places.get(start..end).unwrap_or_default();
+                let run = start as usize..end as usize;
+                return self.places.get(run).unwrap_or_default();
             }
             at = (at + 1) & last;
         }

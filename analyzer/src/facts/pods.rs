@@ -12,7 +12,7 @@ use super::kube::{
 };
 use super::proxies::identity;
 use super::row::{Row, flag, int, list, seconds_between, text, time};
-use super::{Fact, Object, Sources};
+use super::{Fact, Object, Sources, jobs};
 
 pub(super) use super::kube::PROXY;
 
@@ -46,6 +46,7 @@ fn fact(sources: &Sources<'_>, pod: &Object, injector: &Injector<'_>) -> Fact {
         None => injection(row, sources, pod),
     };
     let row = if meshed { proxy(row, pod) } else { row };
+    let row = row.opt("kept_alive_by_proxy", kept_alive(sources, pod));
     let mesh = match printed {
         _ if meshed => "meshed".to_owned(),
         Some(printed) => counts(value, printed),
@@ -58,6 +59,15 @@ fn fact(sources: &Sources<'_>, pod: &Object, injector: &Injector<'_>) -> Fact {
         fields: row.build(),
         kept: None,
     }
+}
+
+/// Whether only the proxy keeps a Job's pod, where the Job itself is not there to say so.
+fn kept_alive(sources: &Sources<'_>, pod: &Object) -> Option<bool> {
+    let owner = pod.value.pointer("/metadata/ownerReferences/0")?;
+    let job = text(owner, "/name");
+    let is_alone =
+        text(owner, "/kind") == "Job" && sources.object("Job", &pod.namespace, job).is_none();
+    is_alone.then(|| jobs::is_kept_after_success(&pod.value))
 }
 
 /// How many containers of a pod in a table are ready, and how often they were started again.

@@ -23,6 +23,13 @@ const CORE: [(&str, &str); 3] = [
     ("proxy-injector", "linkerd-proxy-injector"),
 ];
 
+/// The component of the core that a Deployment of this name is.
+pub(super) fn of_deployment(name: &str) -> Option<&'static str> {
+    let mut core = CORE.iter();
+    core.find(|(_, deployment)| *deployment == name)
+        .map(|(component, _)| *component)
+}
+
 /// One component.
 pub(super) struct Component<'a> {
     /// `destination`, `identity`, `proxy-injector`, or what its label says.
@@ -112,10 +119,7 @@ fn extension_of<'a>(sources: &'a Sources<'_>, object: &'a Object) -> &'a str {
 }
 
 fn name_of(object: &Object) -> String {
-    let core = CORE
-        .iter()
-        .find(|(_, deployment)| object.name == *deployment)
-        .map(|(name, _)| *name);
+    let core = of_deployment(&object.name);
     let labels = [
         label(&object.value, COMPONENT),
         label(&object.value, "component"),

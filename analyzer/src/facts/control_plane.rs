@@ -29,7 +29,9 @@ const BEFORE: [&str; 7] = [
 pub(super) fn find(sources: &Sources<'_>) -> Option<String> {
     let of_kind = |kind: &str, is_it: &dyn Fn(&Object) -> bool| {
         let found = sources.kind(kind).iter().find(|object| is_it(object));
-        found.map(|object| object.namespace.to_string())
+        // A table may leave the namespace out.
+        let told = found.map(|object| object.namespace.to_string());
+        told.filter(|namespace| !namespace.is_empty())
     };
     let is_core = |object: &Object| CORE.contains(&label(&object.value, COMPONENT));
     let is_service = |object: &Object| {

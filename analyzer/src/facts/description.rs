@@ -12,7 +12,18 @@ use super::{Object, Piece};
 /// Whether text begins as a description does.
 pub(super) fn is_one(start: &[u8]) -> bool {
     let has = |head: &[u8]| memchr::memmem::find(start, head).is_some();
-    start.starts_with(b"Name:  ") && (has(b"\nNamespace:") || has(b"\nLabels:"))
+    let is_whole = start.starts_with(b"Name:  ") && (has(b"\nNamespace:") || has(b"\nLabels:"));
+    is_whole || is_events(start)
+}
+
+/// Whether text is the part of a description that tells events, by itself.
+fn is_events(start: &[u8]) -> bool {
+    let mut lines = start.split(|b| *b == b'\n');
+    let head = lines.next().unwrap_or_default().trim_ascii();
+    let next = lines.next().unwrap_or_default();
+    let words = String::from_utf8_lossy(next);
+    let words: Vec<&str> = words.split_whitespace().collect();
+    head == b"Events:" && words == ["Type", "Reason", "Age", "From", "Message"]
 }
 
 /// Parses the descriptions in a text, one after the other.
@@ -21,7 +32,8 @@ pub(super) fn parse(entry: &Arc<EntryInfo>, bytes: &[u8]) -> Vec<Piece> {
     let mut pieces = Vec::new();
     let mut open: Option<Described<'_>> = None;
     for (line, number) in content.lines().zip(1u64..) {
-        if line.starts_with("Name:") {
+        // The events may have been pasted without what they are about.
+        if line.starts_with("Name:") || (open.is_none() && line.trim() == "Events:") {
             pieces.extend(open.take().map(|d| d.pieces(entry)).unwrap_or_default());
             open = Some(Described::new(number));
         }
@@ -73,7 +85,7 @@ impl<'t> Described<'t> {
         let indent = line.len() - line.trim_start().len();
         let (head, value) = text.split_once(':').unwrap_or((text, ""));
         let value = value.trim();
-        if indent == 0 {
+        if indent == 0 || self.fields.is_empty() {
             self.fields.push((head, value));
         }
         let section = self.fields.last().map_or("", |(head, _)| head);
@@ -148,9 +160,21 @@ impl<'t> Described<'t> {
         }
     }
 
+    /// The pod whose events these are, if one of them tells where it was put.
+    fn scheduled(&self) -> Option<(&'static str, &'t str, &'t str)> {
+        let mut told = self.events.iter().filter_map(|(text, _)| {
+            let (_, rest) = text.split_once("Successfully assigned ")?;
+            rest.split(' ').next()?.split_once('/')
+        });
+        told.next()
+            .map(|(namespace, name)| ("Pod", namespace, name))
+    }
+
     fn pieces(&self, entry: &EntryInfo) -> Vec<Piece> {
-        let kind = self.kind();
-        let (namespace, name) = (self.field("Namespace"), self.field("Name"));
+        let (kind, namespace, name) = match self.field("Name") {
+            "" => self.scheduled().unwrap_or_default(),
+            name => (self.kind(), self.field("Namespace"), name),
+        };
         let events = self.events.iter().filter_map(|(text, number)| {
             let mut cells = text.split("  ").map(str::trim).filter(|c| !c.is_empty());
             let mut next = || cells.next().unwrap_or_default();
@@ -172,7 +196,7 @@ impl<'t> Described<'t> {
             printed.piece(entry, *number).filter(|_| is_one)
         });
         let mut pieces: Vec<Piece> = events.collect();
-        if kind == "Pod" && !name.is_empty() {
+        if kind == "Pod" && !self.field("Name").is_empty() {
             pieces.push(Piece::Object(Box::new(Object {
                 kind: kind.into(),
                 group: "".into(),
@@ -359,6 +383,22 @@ Events:
             "\"Back-off restarting  failed container\""
         );
         assert_eq!(text(0, "/involvedObject/kind"), "\"Pod\"");
+    }
+
+    #[test]
+    fn events_alone_tell_their_pod_where_one_of_them_names_it() {
+        let (_, events) = POD.split_once("Events:\n").unwrap();
+        let put = "  Normal  Scheduled  6m  default-scheduler  Successfully assigned shop/cart-0 to node-a\n";
+        let found = objects(&format!("Events:\n{events}{put}"));
+        assert_eq!(found.len(), 2);
+        for (event, name) in found.iter().zip(["cart-0", "cart-0"]) {
+            let about = event.value.pointer("/involvedObject/name");
+            assert_eq!(about.and_then(crate::facts::Json::as_str), Some(name));
+            assert_eq!(event.namespace, "shop");
+        }
+        let alone = objects(&format!("Events:\n{events}"));
+        assert_eq!(alone.len(), 1);
+        assert_eq!(alone[0].namespace, "");
     }
 
     #[test]

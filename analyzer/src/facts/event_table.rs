@@ -1,101 +1,29 @@
-//! The table that `kubectl get events` prints, turned into Event objects.
-
-use std::sync::Arc;
+//! A line of the table that `kubectl get events` prints, turned into an Event object.
 
 use bundle::EntryInfo;
 use serde_json::json;
 
+use super::table::Cells;
 use super::{Object, Piece};
 
-const COLUMNS: [&str; 6] = [
-    "NAMESPACE",
-    "LAST SEEN",
-    "TYPE",
-    "REASON",
-    "OBJECT",
-    "MESSAGE",
-];
+/// Columns that tell the table from others.
+pub(super) const COLUMNS: [&str; 5] = ["LAST SEEN", "TYPE", "REASON", "OBJECT", "MESSAGE"];
 
-/// Columns that `-o wide` prints after those above, or between them.
-const WIDE: [&str; 5] = ["SUBOBJECT", "SOURCE", "FIRST SEEN", "COUNT", "NAME"];
-
-/// Whether text is the table that `kubectl get events` prints.
-pub(super) fn is_table(start: &[u8]) -> bool {
-    let line = start.split(|b| *b == b'\n').next().unwrap_or_default();
-    let head = String::from_utf8_lossy(line);
-    COLUMNS.iter().skip(1).all(|word| head.contains(word))
-}
-
-/// Where each column of a table starts.
-struct Head<'a> {
-    columns: Vec<(usize, &'a str)>,
-}
-
-impl<'a> Head<'a> {
-    /// Columns of a kubectl table start where their heads start.
-    fn of(line: &str) -> Self {
-        let names = COLUMNS.iter().chain(&WIDE).copied();
-        let is_word = |at: usize, name: &str| {
-            let before = at.checked_sub(1).and_then(|i| line.as_bytes().get(i));
-            let after = line.as_bytes().get(at + name.len());
-            before.is_none_or(|b| *b == b' ') && after.is_none_or(u8::is_ascii_whitespace)
-        };
-        let found = names.filter_map(|name| {
-            let mut places = line
-                .match_indices(name)
-                .filter(|(at, _)| is_word(*at, name));
-            Some((places.next()?.0, name))
-        });
-        let mut columns: Vec<(usize, &'a str)> = found.collect();
-        columns.sort_unstable();
-        // `NAMESPACE` and `NAME` may not be told apart at the same place.
-        columns.dedup_by_key(|(at, _)| *at);
-        Self { columns }
-    }
-
-    fn cell<'t>(&self, line: &'t str, wanted: &str) -> &'t str {
-        let Some(at) = self.columns.iter().position(|(_, name)| *name == wanted) else {
-            return "";
-        };
-        let start = self.columns.get(at).map_or(0, |(start, _)| *start);
-        let end = self
-            .columns
-            .get(at + 1)
-            .map_or(line.len(), |(next, _)| (*next).min(line.len()));
-        line.get(start..end).map(str::trim).unwrap_or_default()
-    }
-}
-
-/// Parses the table, with or without the namespace column.
-pub(super) fn parse(entry: &Arc<EntryInfo>, bytes: &[u8]) -> Vec<Piece> {
-    let content = String::from_utf8_lossy(bytes);
-    let mut lines = content
-        .lines()
-        .zip(1u64..)
-        .filter(|(l, _)| !l.trim().is_empty());
-    let Some((head, _)) = lines.next() else {
-        return Vec::new();
-    };
-    let head = Head::of(head);
-    lines
-        .filter_map(|(line, number)| event(entry, &head, line, number))
-        .collect()
-}
-
-fn event(entry: &EntryInfo, head: &Head<'_>, line: &str, number: u64) -> Option<Piece> {
-    let object = head.cell(line, "OBJECT");
+/// The event of a line, with or without a namespace.
+pub(super) fn event(entry: &EntryInfo, cells: &Cells<'_, '_>, number: u64) -> Option<Piece> {
+    let object = cells.get("OBJECT");
     let (kind, name) = object.split_once('/').unwrap_or(("", object));
     let printed = Printed {
-        namespace: head.cell(line, "NAMESPACE"),
+        namespace: cells.get("NAMESPACE"),
         kind: &kind_of(kind),
         name,
-        part: head.cell(line, "SUBOBJECT"),
-        seen: head.cell(line, "LAST SEEN"),
-        count: head.cell(line, "COUNT").parse().ok(),
-        level: head.cell(line, "TYPE"),
-        reason: head.cell(line, "REASON"),
-        message: head.cell(line, "MESSAGE"),
-        source: head.cell(line, "SOURCE"),
+        part: cells.get("SUBOBJECT"),
+        seen: cells.get("LAST SEEN"),
+        count: cells.get("COUNT").parse().ok(),
+        level: cells.get("TYPE"),
+        reason: cells.get("REASON"),
+        message: cells.get("MESSAGE"),
+        source: cells.get("SOURCE"),
     };
     printed.piece(entry, number)
 }
@@ -155,7 +83,7 @@ impl Printed<'_> {
 }
 
 /// Seconds of an age as kubectl prints it: `45s`, `3m2s`, `2d5h`, `3y14d`.
-fn age_s(text: &str) -> Option<i64> {
+pub(super) fn age_s(text: &str) -> Option<i64> {
     let mut total = 0i64;
     let mut number = String::new();
     for letter in text.chars() {
@@ -230,6 +158,21 @@ mod tests {
             text(&events[0].value, "/message"),
             "Error creating: violates PodSecurity"
         );
+    }
+
+    #[test]
+    fn a_table_that_lost_its_alignment_is_split_at_its_gaps() {
+        let table = "LAST SEEN   TYPE      REASON      OBJECT            MESSAGE\n\
+            3m2s (x14 over 40m)  Warning  Unhealthy  pod/cart-1  Readiness probe failed:  Get \"http://10.8.1.9:4191/ready\"\n";
+        let events = events(table);
+        let told = |pointer: &str| text(&events[0].value, pointer).to_owned();
+        assert_eq!(told("/reason"), "Unhealthy");
+        assert_eq!(told("/involvedObject/name"), "cart-1");
+        assert_eq!(
+            told("/message"),
+            "Readiness probe failed:  Get \"http://10.8.1.9:4191/ready\""
+        );
+        assert_eq!(int(&events[0].value, "/count"), Some(14));
     }
 
     #[test]

@@ -49,6 +49,11 @@ fn has_main_finished(pod: &Json) -> bool {
     others.peek().is_some() && others.all(|s| is_in_state(s, "terminated"))
 }
 
+/// Whether a Job's pod has done its work, all of it well, and only its proxy runs on.
+pub(super) fn is_kept_after_success(pod: &Json) -> bool {
+    is_kept_alive(pod) && others(pod).all(|s| int(s, "/state/terminated/exitCode") == Some(0))
+}
+
 fn others(pod: &Json) -> impl Iterator<Item = &Json> {
     list(pod, "/status/containerStatuses")
         .iter()
@@ -70,6 +75,7 @@ mod tests {
     #[test]
     fn only_an_ordinary_proxy_keeps_a_finished_job_alive() {
         let done = json!({"name": "import", "state": {"terminated": {"exitCode": 0}}});
+        let failed = json!({"name": "import", "state": {"terminated": {"exitCode": 1}}});
         let busy = json!({"name": "import", "state": {"running": {}}});
         let proxy = json!({"name": PROXY, "state": {"running": {}}});
         let pod = |regular: Vec<&serde_json::Value>| {
@@ -77,6 +83,8 @@ mod tests {
         };
         assert!(is_kept_alive(&pod(vec![&done, &proxy])));
         assert!(!is_kept_alive(&pod(vec![&busy, &proxy])));
+        assert!(is_kept_after_success(&pod(vec![&done, &proxy])));
+        assert!(!is_kept_after_success(&pod(vec![&failed, &proxy])));
         assert!(!is_kept_alive(&pod(vec![&done])));
         assert!(!is_kept_alive(&pod(vec![&proxy])));
     }

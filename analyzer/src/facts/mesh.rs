@@ -262,7 +262,10 @@ fn settings(row: Row, values: &Json) -> Row {
 fn data_plane(row: Row, sources: &Sources<'_>) -> Row {
     let mut versions: BTreeMap<&str, i64> = BTreeMap::new();
     let (mut meshed, mut native) = (0, 0);
-    for pod in sources.kind("Pod") {
+    // A table of pods does not tell which of them have a proxy.
+    let is_whole = |pod: &&super::Object| pod.value.get("printed").is_none();
+    let pods = || sources.kind("Pod").iter().filter(is_whole);
+    for pod in pods() {
         let Some(proxy) = proxy_of(&pod.value) else {
             continue;
         };
@@ -285,7 +288,7 @@ fn data_plane(row: Row, sources: &Sources<'_>) -> Row {
         .iter()
         .map(|(v, n)| ((*v).to_owned(), json!(n)))
         .collect();
-    row.set("pods", sources.kind("Pod").len())
+    row.set("pods", pods().count())
         .set("meshed_pods", meshed)
         .set("native_sidecar_pods", native)
         .text("proxy_version", &common)

@@ -39,8 +39,10 @@ mod odd;
 mod opaque;
 pub(crate) mod owner;
 mod places;
+mod pod_table;
 mod pods;
 mod policy;
+mod printed;
 mod proxies;
 mod proxy_state;
 mod quantity;
@@ -53,6 +55,7 @@ mod service_ports;
 mod services;
 mod shared;
 mod sources;
+mod table;
 #[cfg(test)]
 mod testing;
 mod unread;
@@ -313,7 +316,7 @@ pub fn parse(entry: &Arc<EntryInfo>, bytes: &[u8], demand: &Demand) -> Vec<Piece
 /// Whether text is what kubectl printed of objects or events, and so no log, whatever its name.
 pub(crate) fn is_printed(bytes: &[u8]) -> bool {
     let start = bytes.trim_ascii_start();
-    event_table::is_table(start) || description::is_one(start)
+    printed::is_table(start) || description::is_one(start)
 }
 
 /// Parses a file that is told by its content alone.
@@ -332,8 +335,8 @@ fn parse_foreign(entry: &Arc<EntryInfo>, bytes: &[u8], demand: &Demand) -> Vec<P
         metrics::parse(entry, bytes, demand)
     } else if description::is_one(start) {
         description::parse(entry, bytes)
-    } else if event_table::is_table(start) {
-        event_table::parse(entry, bytes)
+    } else if printed::is_table(start) {
+        printed::parse(entry, bytes)
     } else if reader::is_likely(start) {
         reader::parse(entry, bytes, demand)
     } else {

@@ -1,6 +1,7 @@
 //! The table `pods`: every pod, its state, whether it is meshed, and if not, why.
 
-use serde_json::Value;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
 
 use super::inject;
 use super::injector::Injector;
@@ -11,7 +12,7 @@ use super::kube::{
 };
 use super::proxies::identity;
 use super::row::{Row, flag, int, list, seconds_between, text, time};
-use super::{Fact, Object, Sources};
+use super::{Fact, Object, Sources, jobs};
 
 pub(super) use super::kube::PROXY;
 
@@ -25,10 +26,11 @@ pub(super) fn derive(sources: &Sources<'_>) -> Vec<Fact> {
 fn fact(sources: &Sources<'_>, pod: &Object, injector: &Injector<'_>) -> Fact {
     let value = &pod.value;
     let meshed = is_meshed(value);
-    let (reason, detail) = if meshed {
-        ("", String::new())
-    } else {
-        inject::reason(sources, pod, injector)
+    let printed = value.get("printed");
+    let (reason, detail) = match printed {
+        _ if meshed => ("", String::new()),
+        Some(_) => ("unknown", "a table does not tell the containers".to_owned()),
+        None => inject::reason(sources, pod, injector),
     };
     let status = status(value);
     let row = state(Row::new(), sources, pod)
@@ -36,12 +38,19 @@ fn fact(sources: &Sources<'_>, pod: &Object, injector: &Injector<'_>) -> Fact {
         .set("meshed", meshed)
         .text("not_meshed_reason", reason)
         .text("not_meshed_detail", &detail);
-    let row = injection(row, sources, pod);
+    let row = match printed {
+        Some(printed) => row
+            .set("config", json!({}))
+            .opt("containers", int(printed, "/containers"))
+            .opt("ready_containers", int(printed, "/ready")),
+        None => injection(row, sources, pod),
+    };
     let row = if meshed { proxy(row, pod) } else { row };
-    let mesh = if meshed {
-        "meshed".to_owned()
-    } else {
-        format!("not meshed ({reason})")
+    let row = row.opt("kept_alive_by_proxy", kept_alive(sources, pod));
+    let mesh = match printed {
+        _ if meshed => "meshed".to_owned(),
+        Some(printed) => counts(value, printed),
+        None => format!("not meshed ({reason})"),
     };
     let excerpt = format!("Pod {}: {status}, {mesh}{}", pod.place(), readiness(value));
     Fact {
@@ -52,12 +61,42 @@ fn fact(sources: &Sources<'_>, pod: &Object, injector: &Injector<'_>) -> Fact {
     }
 }
 
+/// Whether only the proxy keeps a Job's pod, where the Job itself is not there to say so.
+fn kept_alive(sources: &Sources<'_>, pod: &Object) -> Option<bool> {
+    let owner = pod.value.pointer("/metadata/ownerReferences/0")?;
+    let job = text(owner, "/name");
+    let is_alone =
+        text(owner, "/kind") == "Job" && sources.object("Job", &pod.namespace, job).is_none();
+    is_alone.then(|| jobs::is_kept_after_success(&pod.value))
+}
+
+/// How many containers of a pod in a table are ready, and how often they were started again.
+fn counts(value: &Json, printed: &Json) -> String {
+    let count = |name| int(printed, name).unwrap_or(0);
+    let restarts = restarts(value);
+    let (ready, all) = (count("/ready"), count("/containers"));
+    format!("{ready} of {all} containers ready, {restarts} restarts")
+}
+
+fn restarts(value: &Json) -> i64 {
+    let counts = statuses(value).filter_map(|s| int(s, "/restartCount"));
+    counts.sum()
+}
+
+/// When a pod was made; of a pod in a table, as far as its age tells.
+fn created(sources: &Sources<'_>, value: &Json) -> Option<Timestamp> {
+    let age = || int(value, "/printed/age").map(SignedDuration::from_secs);
+    let printed = || sources.at().checked_sub(age()?).ok();
+    time(value, "/metadata/creationTimestamp").or_else(printed)
+}
+
 /// What Kubernetes says of any pod.
 fn state(row: Row, sources: &Sources<'_>, pod: &Object) -> Row {
     let value = &pod.value;
     let owner = sources.owner(&pod.namespace, &pod.name);
-    let created = time(value, "/metadata/creationTimestamp");
+    let created = created(sources, value);
     let deleted = time(value, "/metadata/deletionTimestamp");
+    let is_deleting = value.pointer("/metadata/deletionTimestamp").is_some();
     let stuck = stuck_in(value);
     let revision = [
         label(value, "pod-template-hash"),
@@ -79,7 +118,7 @@ fn state(row: Row, sources: &Sources<'_>, pod: &Object) -> Row {
         .set("conditions", conditions(value))
         .time("created", created)
         .opt("age_s", created.map(|t| seconds_between(t, sources.at())))
-        .set("deleting", deleted.is_some())
+        .set("deleting", is_deleting)
         .opt(
             "deleting_for_s",
             deleted.map(|t| seconds_between(t, sources.at())),
@@ -87,12 +126,7 @@ fn state(row: Row, sources: &Sources<'_>, pod: &Object) -> Row {
         .set("host_network", flag(value, "/spec/hostNetwork"))
         .text("ip", text(value, "/status/podIP"))
         .text("service_account", text(value, "/spec/serviceAccountName"))
-        .set(
-            "restarts",
-            statuses(value)
-                .filter_map(|s| int(s, "/restartCount"))
-                .sum::<i64>(),
-        )
+        .set("restarts", restarts(value))
         .text("stuck_in", stuck.unwrap_or_default())
         .text(
             "revision",
@@ -168,6 +202,10 @@ fn node_ready(sources: &Sources<'_>, pod: &Json) -> Option<bool> {
 
 /// The text that `kubectl get pods` shows as a pod's status.
 pub(super) fn status(value: &Json) -> String {
+    let printed = text(value, "/printed/status");
+    if !printed.is_empty() {
+        return printed.to_owned();
+    }
     let reason = text(value, "/status/reason");
     if value.pointer("/metadata/deletionTimestamp").is_some() {
         return if reason == "NodeLost" {

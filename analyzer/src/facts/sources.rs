@@ -152,6 +152,7 @@ impl<'a> Sources<'a> {
             });
             objects.shrink_to_fit();
         });
+        self.drop_known_from_tables();
         self.scrapes.sort_by(|a, b| a.key().cmp(&b.key()));
         self.chains.sort_by(|a, b| a.entry.cmp(&b.entry));
         if self.objects.is_empty() {
@@ -159,6 +160,21 @@ impl<'a> Sources<'a> {
         }
         self.checks.sort_by(|a, b| a.place().cmp(b.place()));
         self.init_logs.sort_by(|a, b| a.entry.cmp(&b.entry));
+    }
+
+    /// Drops pods of a table without namespaces that are there with their namespace as well.
+    fn drop_known_from_tables(&mut self) {
+        let Some(pods) = self.objects.get_mut("Pod") else {
+            return;
+        };
+        let bare = pods.partition_point(|pod| pod.namespace.is_empty());
+        if bare == 0 {
+            return;
+        }
+        let named = pods.split_off(bare);
+        let names: BTreeSet<&str> = named.iter().map(|pod| pod.name.as_str()).collect();
+        pods.retain(|pod| pod.value.get("printed").is_none() || !names.contains(pod.name.as_str()));
+        pods.extend(named);
     }
 
     /// Reads the chart values that the control plane was installed with.

@@ -85,7 +85,8 @@ impl Page<'_> {
             (Some(linkerd), Some(kubernetes)) => parts.push(format!("{linkerd} on {kubernetes}")),
             (one, other) => parts.extend(one.clone().or_else(|| other.clone())),
         }
-        if let (Some(pods), Some(meshed)) = (bundle.pods, bundle.meshed_pods) {
+        let pods = bundle.pods.filter(|pods| *pods > 0);
+        if let (Some(pods), Some(meshed)) = (pods, bundle.meshed_pods) {
             parts.push(format!("{pods} pods, {meshed} meshed"));
         }
         writeln!(self.to, "{}", parts.join("   "))

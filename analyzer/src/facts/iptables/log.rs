@@ -6,6 +6,7 @@ use super::dump::{Dump, Dumps};
 use super::failure::{Failure, Failures};
 use super::line::{command, message};
 use super::rules::{Rule, Ruleset, What, rule};
+use crate::evidence::Subject;
 
 /// An init container's log, read.
 #[derive(Debug, Default, PartialEq)]
@@ -15,6 +16,8 @@ use super::rules::{Rule, Ruleset, What, rule};
 )]
 pub struct InitLog {
     pub(in crate::facts) entry: String,
+    /// What findings about its lines are about.
+    pub(super) about: Option<Subject>,
     pub(super) namespace: String,
     pub(super) pod: String,
     pub(super) container: String,

@@ -24,6 +24,7 @@ use bundle::EntryInfo;
 use bundle::layout::EntryKind;
 
 use super::{Fact, Piece, Sources};
+use crate::scan::origin::Origin;
 pub(super) use log::InitLog;
 
 /// Names of the containers that set up redirection or look whether it works.
@@ -124,6 +125,7 @@ pub(super) fn parse(entry: &Arc<EntryInfo>, bytes: &[u8]) -> Vec<Piece> {
     let log = log::parse(bytes, INIT.contains(&container));
     log.map(|mut log| {
         log.entry = entry.path.to_string();
+        log.about = Some(Origin::of(entry).subject(&log.entry));
         namespace.clone_into(&mut log.namespace);
         pod.clone_into(&mut log.pod);
         container.clone_into(&mut log.container);

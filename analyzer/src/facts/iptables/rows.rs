@@ -302,11 +302,10 @@ fn probe_fact(sources: &Sources<'_>, log: &InitLog, dump: &Dump, probe: &Probe<'
 }
 
 fn fact(log: &InitLog, line: u64, excerpt: &str, row: Row) -> Fact {
-    let subject = if log.namespace.is_empty() {
-        About::cluster("Pod", log.pod.as_str())
-    } else {
-        About::namespaced("Pod", log.namespace.as_str(), log.pod.as_str())
-    };
+    // Findings about its lines meet those about its tables, whether its path tells a pod or not.
+    let told = log.about.clone().filter(|_| log.namespace.is_empty());
+    let pod = || About::namespaced("Pod", log.namespace.as_str(), log.pod.as_str());
+    let subject = told.unwrap_or_else(pod);
     let fields: Value = row.build();
     Fact {
         subjects: vec![subject],

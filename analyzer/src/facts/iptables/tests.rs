@@ -248,3 +248,20 @@ proptest::proptest! {
         parse(&log.as_bytes()[..cut], false);
     }
 }
+
+#[test]
+fn a_log_whose_name_tells_no_pod_is_what_its_rows_are_about() {
+    let command = "time=\"2025-09-13T09:51:22Z\" level=info msg=\"/usr/sbin/iptables-nft -t nat -N PROXY_INIT_REDIRECT\"\n";
+    for (name, kind) in [
+        ("linkerd-init.log", "Log"),
+        ("cart-7d9c4f5b6-x2k8p-linkerd-init.log", "Pod"),
+    ] {
+        let pieces = crate::facts::testing::pieces(name, command);
+        let abouts = pieces.iter().filter_map(|piece| match piece {
+            crate::facts::Piece::InitLog(log) => log.about.as_ref(),
+            _ => None,
+        });
+        let kinds: Vec<&str> = abouts.map(|about| about.kind.as_str()).collect();
+        assert_eq!(kinds, [kind], "{name}");
+    }
+}

@@ -8,7 +8,7 @@ use foldhash::fast::RandomState;
 
 use super::line::{self, Line};
 use super::lines::{EXCERPT_LINES, LogMatcher, Scanner};
-use super::marks::{Phase, Segment, Segments};
+use super::marks::{Mark, Phase, Segment, Segments};
 use super::matches::{Excerpt, Group, Match, Matches, Scanned};
 use super::origin::Origin;
 use super::pattern::{Found, Pattern};
@@ -129,14 +129,12 @@ impl<'s, 'b> BlockScan<'s, 'b> {
         let Some((pattern, matchers)) = scanner.pattern(number) else {
             return;
         };
-        let takers = matchers.iter().filter_map(|m| {
-            let matcher = scanner.matchers().get(*m)?;
-            let is_news = matcher.mark.is_none_or(|mark| self.phase != mark.into());
-            let is_open = self.covered.get(*m) == Some(&true) && !taken.contains(m);
-            (is_news && is_open && matcher.admits(line)).then_some((*m, matcher))
-        });
-        let takers: Vec<(usize, &LogMatcher)> = takers.collect();
-        if takers.is_empty() {
+        let is_wanted = |number: &usize| {
+            let is_news = |mark: Mark| self.phase != mark.into();
+            let taker = self.taker(*number, line, taken);
+            taker.is_some_and(|matcher| matcher.mark.is_none_or(is_news))
+        };
+        if !matchers.iter().any(is_wanted) {
             return;
         }
         let in_body = pattern.find(line.body());

@@ -92,11 +92,12 @@ impl Pattern {
         if !plan.tail.is_empty() && memchr::memchr(b'\n', text).is_some() {
             return self.find_whole(text);
         }
-        let until = fence::latest(&plan.tail, text)?;
-        let text = text.get(..until)?;
+        // What stands at the start of a pattern is mostly what a line lacks.
         if !fence::holds(&plan.steps, text) {
             return None;
         }
+        let until = fence::latest(&plan.tail, text)?;
+        let text = text.get(..until)?;
         let captures_nothing = self.names().is_empty();
         let span = if captures_nothing {
             plan.head.is_match(text).then_some(0..0)?

@@ -13,9 +13,9 @@ use crate::rule::predicate;
 use crate::rule::select::Captures;
 use crate::rule::set::Rules;
 use crate::rule::{Matcher, NamedMatcher, Rule, TableMatcher};
-use crate::scan::EXCERPT_LINES;
 use crate::scan::matches::{Excerpt, Group, Log};
 use crate::scan::pattern::Pattern;
+use crate::scan::{EXCERPT_LINES, LogMatcher};
 
 /// One thing that a matcher matched: a log's lines, a row, a finding.
 #[derive(Debug)]
@@ -260,45 +260,19 @@ fn findings<'a>(id: &str, done: &'a BTreeMap<&str, Decided>) -> Vec<Hit<'a>> {
         .collect()
 }
 
-/// Logs of a container in which no line matches, if they are whole; or excerpts, which are not
-/// quoted for what they lack.
+/// Logs of a container in which no line matches, if they are whole.
 fn no_line<'a>(log: usize, rules: &Rules, world: &World<'_>) -> Hits<'a> {
     let mut found = Hits::default();
     let Some(matcher) = rules.scanner.matchers().get(log) else {
         return found;
     };
-    let in_excerpt = matcher.in_excerpt;
-    let is_capture = world.coverage.has_ledger() || !world.facts.table("pods").is_empty();
-    if in_excerpt && is_capture {
+    if matcher.in_excerpt {
+        found.list = excerpts((log, matcher), world);
         return found;
     }
     let wanted: Vec<&str> = matcher.patterns.iter().map(Pattern::source).collect();
-    for (entry, known) in &world.scanned.logs {
-        let is_wanted = if in_excerpt {
-            known.last_line <= EXCERPT_LINES
-        } else {
-            known.origin.container.is_some()
-        };
-        if !is_wanted || !matcher.covers(&known.origin) || known.origin.is_previous {
-            continue;
-        }
-        let start = (log, Arc::from(entry.as_str()), Box::default());
-        let has_line = world
-            .scanned
-            .matches
-            .groups
-            .range(start..)
-            .next()
-            .is_some_and(|(key, _)| key.0 == log && key.1.as_ref() == entry);
-        if has_line {
-            continue;
-        }
-        let mut hit = Hit {
-            subjects: vec![known.origin.subject(entry)],
-            ..Hit::empty()
-        };
-        if in_excerpt {
-            found.list.push(hit);
+    for (entry, known) in without_line((log, matcher), world) {
+        if known.origin.container.is_none() {
             continue;
         }
         if let Some(reason) = world.coverage.cut(entry) {
@@ -310,20 +284,49 @@ fn no_line<'a>(log: usize, rules: &Rules, world: &World<'_>) -> Hits<'a> {
             wanted.join("`, `"),
             known.last_line
         );
-        hit.made = vec![Evidence::of_entry(entry, excerpt)];
-        found.list.push(hit);
+        found.list.push(Hit {
+            subjects: vec![known.origin.subject(entry)],
+            made: vec![Evidence::of_entry(entry, excerpt)],
+            ..Hit::empty()
+        });
     }
-    if !in_excerpt
-        && found.list.is_empty()
-        && !world
-            .scanned
-            .logs
-            .values()
-            .any(|l| matcher.covers(&l.origin))
-    {
+    let mut logs = world.scanned.logs.values();
+    if found.list.is_empty() && !logs.any(|l| matcher.covers(&l.origin)) {
         found.uncovered = Some("no log of such a container is in the bundle".to_owned());
     }
     found
+}
+
+/// Short logs that were handed over alone and in which no line matches. They are not quoted for what
+/// they lack.
+fn excerpts<'a>(matcher: (usize, &LogMatcher), world: &World<'_>) -> Vec<Hit<'a>> {
+    if world.coverage.has_ledger() || !world.facts.table("pods").is_empty() {
+        return Vec::new();
+    }
+    let logs = without_line(matcher, world);
+    let short = logs.filter(|(_, known)| known.last_line <= EXCERPT_LINES);
+    let hits = short.map(|(entry, known)| Hit {
+        subjects: vec![known.origin.subject(entry)],
+        ..Hit::empty()
+    });
+    hits.collect()
+}
+
+/// Logs that a matcher looks at and in which no line matches.
+fn without_line<'w>(
+    (number, matcher): (usize, &'w LogMatcher),
+    world: &'w World<'_>,
+) -> impl Iterator<Item = (&'w String, &'w Log)> {
+    let has_line = move |entry: &String| {
+        let start = (number, Arc::from(entry.as_str()), Box::default());
+        let mut groups = world.scanned.matches.groups.range(start..);
+        let next = groups.next();
+        next.is_some_and(|(key, _)| key.0 == number && key.1.as_ref() == entry)
+    };
+    let logs = world.scanned.logs.iter();
+    logs.filter(move |(entry, known)| {
+        matcher.covers(&known.origin) && !known.origin.is_previous && !has_line(entry)
+    })
 }
 
 /// Nothing, if there is such a row; one hit about the whole bundle otherwise.

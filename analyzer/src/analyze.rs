@@ -83,9 +83,15 @@ fn derive(
     wanted: &dyn facts::Wanted,
 ) -> ((Timestamp, Clock), Facts) {
     let manifest = gathered.manifest.as_ref();
-    let (at, clock) = clock::read(bundle, at, manifest, &pieces, &gathered.scanned);
+    let told = clock::read(bundle, at, manifest, &pieces, &gathered.scanned);
+    let clock::Told {
+        at,
+        clock,
+        ages_from,
+    } = told;
     let context = Context {
         at,
+        ages_from,
         manifest,
         demand: &rules.demand,
         wanted,

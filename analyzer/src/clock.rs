@@ -4,7 +4,7 @@
 use std::time::SystemTime;
 
 use bundle::{Bundle, Form, Manifest};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -28,26 +28,62 @@ pub enum Clock {
     Unknown,
 }
 
-/// The time by which a bundle is judged, and what told it.
+/// The time by which a bundle is judged.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Told {
+    pub(crate) at: Timestamp,
+    /// What told it.
+    pub(crate) clock: Clock,
+    /// The moment from which printed ages count.
+    pub(crate) ages_from: Timestamp,
+}
+
+/// Reads the time by which a bundle is judged.
 pub(crate) fn read(
     bundle: &Bundle,
     asked: Option<Timestamp>,
     manifest: Option<&Manifest>,
     pieces: &[Piece],
     scanned: &Scanned,
-) -> (Timestamp, Clock) {
+) -> Told {
     let content = || {
         let last_line = scanned.logs.values().filter_map(|log| log.last_time).max();
         last_line.max(last_time(pieces)).max(last_scrape(pieces))
     };
-    let of = |clock| move |at| (at, clock);
+    let of = |clock| {
+        move |at| Told {
+            at,
+            clock,
+            ages_from: at,
+        }
+    };
+    // Of events alone the newest is what goes on, whenever somebody copied them.
+    let behind = |files: Told| match youngest(pieces).and_then(|age| files.at.checked_sub(age).ok())
+    {
+        Some(at) => Told {
+            at,
+            clock: Clock::Content,
+            ..files
+        },
+        None => files,
+    };
     let manifest = manifest.map(|m| m.captured_at);
     asked
         .map(of(Clock::Asked))
         .or_else(|| manifest.map(of(Clock::Manifest)))
         .or_else(|| content().map(of(Clock::Content)))
-        .or_else(|| last_write(bundle).map(of(Clock::Files)))
-        .unwrap_or((Timestamp::UNIX_EPOCH, Clock::Unknown))
+        .or_else(|| last_write(bundle).map(of(Clock::Files)).map(behind))
+        .unwrap_or_else(|| of(Clock::Unknown)(Timestamp::UNIX_EPOCH))
+}
+
+/// How long ago the newest of the events was, if events that somebody printed are all that there is.
+fn youngest(pieces: &[Piece]) -> Option<SignedDuration> {
+    let objects = pieces.iter().filter_map(|piece| match piece {
+        Piece::Object(object) => Some(object.value.pointer("/printedAge")),
+        _ => None,
+    });
+    let ages: Option<Vec<i64>> = objects.map(|age| age?.as_i64()).collect();
+    ages?.into_iter().min().map(SignedDuration::from_secs)
 }
 
 /// Where objects tell when something happened; `*` is every item.

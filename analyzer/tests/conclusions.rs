@@ -144,6 +144,14 @@ fn what_tells_no_time_is_judged_by_what_is_in_it_and_then_by_its_files() {
         judged("a.prom", metrics),
         ("2023-11-14T22:13:20Z".to_owned(), Clock::Files)
     );
+    // Of events alone the newest is what goes on.
+    let events = "LAST SEEN   TYPE      REASON    OBJECT      MESSAGE\n\
+                  30m         Warning   BackOff   pod/web-1   Back-off restarting failed container\n\
+                  13m20s      Warning   BackOff   pod/web-1   Back-off restarting failed container\n";
+    assert_eq!(
+        judged("events.txt", events),
+        ("2023-11-14T22:00:00Z".to_owned(), Clock::Content)
+    );
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::json::{Json, NULL};
 use super::row::{Row, int, seconds_between, text, time};
@@ -157,9 +157,8 @@ fn times(sources: &Sources<'_>, value: &Json) -> (Option<Timestamp>, Option<Time
         "/eventTime",
         "/metadata/creationTimestamp",
     ];
-    let age = int(value, "/printedAge").map(SignedDuration::from_secs);
-    // A printed table only says how long ago it was; it is taken to be as old as the bundle.
-    let printed = age.and_then(|age| sources.at().checked_sub(age).ok());
+    // A printed table only says how long ago it was.
+    let printed = int(value, "/printedAge").and_then(|age| sources.before(age));
     let last = lasts.iter().find_map(|p| time(value, p)).or(printed);
     let first = firsts.iter().find_map(|p| time(value, p)).or(last);
     (first, last)

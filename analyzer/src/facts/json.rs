@@ -81,7 +81,7 @@ impl Json {
         }
     }
 
-    pub(super) fn as_i64(&self) -> Option<i64> {
+    pub(crate) fn as_i64(&self) -> Option<i64> {
         match self {
             Self::Int(value) => Some(*value),
             _ => None,

@@ -252,6 +252,8 @@ impl Wanted for Everything {
 pub struct Context<'a> {
     /// "Now": the capture time, or what `--at` says.
     pub at: Timestamp,
+    /// The moment from which ages count that somebody has printed.
+    pub ages_from: Timestamp,
     /// The manifest, if there is a sound one.
     pub manifest: Option<&'a Manifest>,
     /// What rules ask for.

@@ -54,6 +54,7 @@ fn recording_with(name: &str, options: &[(&str, Value)]) -> Facts {
     let demand = Demand::default();
     let context = Context {
         at: manifest.captured_at,
+        ages_from: manifest.captured_at,
         manifest: Some(&manifest),
         demand: &demand,
         wanted: &crate::facts::Everything,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bundle::SourceKind;
 use bundle::layout::EntryKind;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rayon::prelude::*;
 use serde_json::Value;
 
@@ -359,6 +359,12 @@ impl<'a> Sources<'a> {
     /// "Now".
     pub(super) fn at(&self) -> Timestamp {
         self.context.at
+    }
+
+    /// The moment so long before which something was, by an age that somebody has printed.
+    pub(super) fn before(&self, age_s: i64) -> Option<Timestamp> {
+        let age = SignedDuration::from_secs(age_s);
+        self.context.ages_from.checked_sub(age).ok()
     }
 
     /// The namespace of the control plane; `linkerd` if nothing tells.

@@ -36,6 +36,7 @@ pub(crate) fn facts(files: &[(&str, Value)], manifest: Option<&Manifest>) -> Fac
         pieces,
         Context {
             at,
+            ages_from: at,
             manifest,
             demand: &demand,
             wanted: &crate::facts::Everything,

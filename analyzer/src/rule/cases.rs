@@ -270,6 +270,7 @@ fn conclusions(
         pieces,
         Context {
             at,
+            ages_from: at,
             manifest,
             demand: &rules.demand,
             // The rows that the case gives may change which others are asked for.

@@ -28,6 +28,7 @@ use crate::scan::record::Level;
 pub(crate) static TABLES: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
     let context = Context {
         at: Timestamp::UNIX_EPOCH,
+        ages_from: Timestamp::UNIX_EPOCH,
         manifest: None,
         demand: &Demand::default(),
         wanted: &facts::Everything,

@@ -146,6 +146,7 @@ fn mesh(roots: &str) -> Facts {
     let demand = Demand::default();
     let context = Context {
         at: at(),
+        ages_from: at(),
         manifest: None,
         demand: &demand,
         wanted: &crate::facts::Everything,
@@ -247,6 +248,7 @@ fn of_files(files: &[(&str, &str)]) -> Facts {
         pieces.collect(),
         Context {
             at: AT.parse().unwrap(),
+            ages_from: AT.parse().unwrap(),
             manifest: None,
             demand: &demand,
             wanted: &crate::facts::Everything,

@@ -50,6 +50,7 @@ fn facts(logs: &[(&str, &str)]) -> Facts {
     let demand = Demand::default();
     let context = Context {
         at: "2026-11-23T12:00:00Z".parse().unwrap(),
+        ages_from: "2026-11-23T12:00:00Z".parse().unwrap(),
         manifest: None,
         demand: &demand,
         wanted: &crate::facts::Everything,

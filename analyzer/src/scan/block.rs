@@ -101,8 +101,15 @@ impl<'s, 'b> BlockScan<'s, 'b> {
         if self.wanted.get(pattern) != Some(&true) {
             return;
         }
-        if !(self.line.0..self.line.1).contains(&at) {
+        let is_at_hand = (self.line.0..self.line.1).contains(&at);
+        if !is_at_hand {
             self.try_line();
+        }
+        // That a process starts is no news while none was told to stop.
+        if self.phase == Phase::Running && self.scanner.start == Some(pattern) {
+            return;
+        }
+        if !is_at_hand {
             self.line = line::borders(self.bytes, at);
         }
         self.candidates.push(pattern);

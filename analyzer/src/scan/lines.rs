@@ -87,6 +87,8 @@ pub(crate) struct Scanner {
     matchers: Vec<LogMatcher>,
     /// Each pattern once, by the number that the filter knows.
     pub(super) patterns: Vec<Shared>,
+    /// The pattern of the line that a process prints at its start, if only that is asked of it.
+    pub(super) start: Option<usize>,
     filter: Filter,
     /// The same with what is looked for in excerpts alone; made when one is met.
     filter_of_excerpts: OnceLock<Filter>,
@@ -128,11 +130,19 @@ impl Scanner {
         let mut scanner = Self {
             matchers,
             patterns,
+            start: None,
             filter: Filter::new(std::iter::empty()),
             filter_of_excerpts: OnceLock::new(),
         };
         scanner.filter = Filter::new(scanner.texts(|matcher| !matcher.in_excerpt));
+        scanner.start = scanner.patterns.iter().position(|p| scanner.is_start(p));
         scanner
+    }
+
+    fn is_start(&self, pattern: &Shared) -> bool {
+        let mut matchers = pattern.matchers.iter();
+        let is_mark = |m: &LogMatcher| m.mark == Some(Mark::Starts);
+        matchers.all(|number| self.matchers.get(*number).is_some_and(is_mark))
     }
 
     /// What patterns that some such matcher asks for must have, with their numbers.

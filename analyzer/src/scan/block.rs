@@ -233,6 +233,12 @@ impl<'s, 'b> BlockScan<'s, 'b> {
             })
     }
 
+    /// The number that a line behind this block would have.
+    pub(super) fn next_number(&mut self) -> u64 {
+        self.try_line();
+        self.counter.number_at(self.bytes, self.bytes.len())
+    }
+
     /// All that was found, as of the log `entry`.
     pub(super) fn finish(mut self, entry: &Arc<str>) -> Scanned {
         self.try_line();

@@ -185,18 +185,18 @@ impl Scanner {
             &self.filter
         };
         filter.find(block.bytes, &mut |pattern, at| scan.candidate(pattern, at));
+        let next_number = block.is_last.then(|| scan.next_number());
         let mut scanned = scan.finish(&Arc::from(entry));
         let namespace = match origin.namespace {
             None => record::identity_namespace(block.bytes),
             Some(_) => None,
         };
-        let log = if block.is_last {
-            end_of(origin, block)
-        } else {
-            Log {
+        let log = match next_number {
+            Some(next) => end_of(origin, block.bytes, next),
+            None => Log {
                 origin,
                 ..Log::default()
-            }
+            },
         };
         let log = Log { namespace, ..log };
         scanned.logs.insert(entry.to_owned(), log);
@@ -204,11 +204,10 @@ impl Scanner {
     }
 }
 
-fn end_of(origin: Origin, block: Block<'_>) -> Log {
-    let bytes = block.bytes;
-    let newlines = memchr::memchr_iter(b'\n', bytes).count() as u64;
+/// What the last block of a log tells, if a line behind it had this number.
+fn end_of(origin: Origin, bytes: &[u8], next_number: u64) -> Log {
     let is_open = bytes.last().is_some_and(|b| *b != b'\n');
-    let last_line = block.first_line + newlines + u64::from(is_open);
+    let last_line = next_number + u64::from(is_open);
     let cut = bytes.len().saturating_sub(TAIL_BYTES);
     let tail = String::from_utf8_lossy(bytes.get(cut..).unwrap_or_default());
     let lines: Vec<&str> = tail.lines().skip(usize::from(cut > 0)).collect();

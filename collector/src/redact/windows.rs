@@ -234,6 +234,24 @@ pub(super) const WINDOWS: &[Window] = &[
         r"\bbase64url\.bearer\.authorization\.k8s\.io\.([A-Za-z0-9_-]{12,})",
     ),
     window(
+        "argument",
+        &["etcd"],
+        (0, 400),
+        r#"\betcdctl\b.{0,300}?\s--user[ =]\\*['"]?[^\s:'"\\]+:([^\s'"\\]+)"#,
+    ),
+    window(
+        "url-password",
+        &["sip:", "sips"],
+        (0, 300),
+        r"\bsips?:[^\s:@/;]+:([^\s@]+)@",
+    ),
+    window(
+        "paypal-token",
+        &["en$p", "en$s"],
+        (12, 120),
+        r"\baccess_token\$(?:production|sandbox)\$([0-9a-z]{8,}\$[0-9a-f]{32})",
+    ),
+    window(
         "launchdarkly-key",
         &["sdk-", "mob-"],
         (1, 48),
@@ -373,6 +391,28 @@ pub(super) fn look(number: usize, text: &[u8], at: usize, found: &mut Vec<Found>
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn credentials_of_rare_programs_go() {
+        for (text, secret) in [
+            (
+                "etcdctl --endpoints x --user root:s3cr3tPa55 get /",
+                "s3cr3tPa55",
+            ),
+            (
+                "registering sip:alice:h0neyP0t9@pbx.example:5060",
+                "h0neyP0t9",
+            ),
+            (
+                "access_token$production$x0lb4r69dvmmnufd$3ea7cb281754b7da7dac131ef5783321",
+                "x0lb4r69dvmmnufd$3ea7cb281754b7da7dac131ef5783321",
+            ),
+        ] {
+            let found = super::super::detect::find(text.as_bytes());
+            let taken: Vec<&str> = found.iter().map(|f| &text[f.secret.clone()]).collect();
+            assert_eq!(taken, [secret], "{text}");
+        }
+    }
 
     #[test]
     fn every_pattern_compiles_and_has_one_group() {
